@@ -1,0 +1,178 @@
+"""What the engine needs of the outside world, and nothing more.
+
+Adapters implement these; `tests/fakes.py` implements them in memory. Time and randomness enter the program only here.
+Methods raise the errors of `manifest_runner.errors` and no foreign ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from manifest_runner.core.lifecycle import Event
+from manifest_runner.core.model import (
+    Artifact,
+    ExternalTaskId,
+    FramePosition,
+    Intent,
+    Job,
+    JobDocument,
+    JobId,
+    MediaFacts,
+    Rate,
+    TakeKey,
+)
+
+
+class Clock(Protocol):
+    """Time. `monotonic` and `sleep` are in seconds and never jump; `wall` is seconds since 1970, for records only."""
+
+    def monotonic(self) -> float: ...
+    def wall(self) -> float: ...
+    def jitter(self) -> float:
+        """A random number in [0, 1), so that many waiters do not wake at once."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Provider(Protocol):
+    """The gateway. Each method is one request."""
+
+    async def submit(self, path: str, body: bytes) -> JobDocument:
+        """POST `body` to the model's `path` and return the job it names.
+
+        Raises `NotSent`, `FateUnknown`, `Throttled`, `Refused`, `AccountEmpty`, `Unauthorized` or `Conflict`.
+        """
+        ...
+
+    async def job(self, job_id: JobId) -> JobDocument:
+        """The job as it stands. Raises `JobNotFound`, `Throttled`, `Unauthorized` or another `ProviderError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendingLimits:
+    """The tightest of what operator and manifest said. None means no limit of that kind."""
+
+    rate: Rate | None = None
+    concurrency: int | None = None
+    run_credits: Decimal | None = None
+    daily_credits: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """The intent is durable and reserved, and its turn has come: send it now."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Not yet: ask again after `seconds`. `why` is `rate`, `concurrency` or `pause`."""
+
+    seconds: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Another submission for the same take is already alive; follow that one."""
+
+    job: Job
+
+
+Admission: TypeAlias = Admitted | Wait | Held
+
+
+class Ledger(Protocol):
+    """The one truth for money, shared by every process of the account on this machine."""
+
+    async def admit(self, intent: Intent, limits: SpendingLimits) -> Admission:
+        """In one durable transaction: check rate, concurrency and credits, reserve, and record the intent.
+
+        For an intent that is already recorded and still `INTENDED`, only the rate counts: its reservation stands and
+        the job returned carries the *stored* body. Raises `BudgetExceeded` where a credit limit would be passed.
+        """
+        ...
+
+    async def record(self, external_task_id: ExternalTaskId, event: Event) -> Job:
+        """Apply an event durably and return the job after it. Raises `IllegalEvent` or `LedgerError`."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """No submission of this account for so long (a 429 was seen)."""
+        ...
+
+    async def jobs(self, manifest: str) -> Sequence[Job]:
+        """The latest job of every take of a manifest, ordered by shot and take."""
+        ...
+
+
+class Frames(Protocol):
+    """How a picture reaches the gateway."""
+
+    async def publish(self, picture: bytes) -> str:
+        """An address of the picture (PNG or JPEG bytes) that can stand in a request, now."""
+        ...
+
+
+class Downloads(Protocol):
+    """Fetches outputs, without the API key."""
+
+    async def fetch(self, url: str, to: Path) -> None:
+        """Write the bytes behind `url` to the new file `to`, whole and synced, or raise `DownloadError`."""
+        ...
+
+
+class Media(Protocol):
+    """Reads clips."""
+
+    async def probe(self, clip: Path) -> MediaFacts:
+        """Facts of a clip; raises `MediaError` where it is not a video that can be decoded."""
+        ...
+
+    async def frame(self, clip: Path, position: FramePosition) -> bytes:
+        """The exact first or last frame as PNG bytes, at the clip's own size."""
+        ...
+
+
+class Store(Protocol):
+    """Bytes by content, and the places where people look for them."""
+
+    def scratch(self, name: str) -> Path:
+        """A path for a new temporary file on the same file system as the store."""
+        ...
+
+    async def keep(self, scratch: Path, name: str, media: MediaFacts | None) -> Artifact:
+        """Move a finished scratch file into the store by its sha256 and place it at `name`, a path relative to the
+        manifest's folder. Never follows a symbolic link out of it."""
+        ...
+
+    async def place(self, artifact: Artifact) -> bool:
+        """Put a stored artifact at its path again; False where the store does not have its bytes."""
+        ...
+
+    def path_of(self, artifact: Artifact) -> Path:
+        """Where the artifact's bytes can be read now (its place, or the store)."""
+        ...
+
+
+class Files(Protocol):
+    """The manifest's folder, read-only and jailed to the repository."""
+
+    def read(self, path: str) -> bytes:
+        """Bytes of a file relative to the manifest's folder; raises `UsageError` outside the repository or when missing."""
+        ...
+
+
+class LockWriter(Protocol):
+    """The lockfile as a projection of the ledger."""
+
+    async def update(self, jobs: Mapping[TakeKey, Job | None]) -> None:
+        """Write these takes' blocks (None removes one), leaving all others as they stand on disk."""
+        ...
