@@ -25,7 +25,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -83,15 +83,19 @@ class MissingExtra(UsageError):
 
 
 class InvalidInput(ManifestRunnerError):
-    """Input that is wrong, with one Diagnostic for every mistake found in it."""
+    """Input that is wrong, with one Diagnostic for every mistake found in it.
+
+    `texts` maps paths as shown to the text that was read there, so that the line under a caret can be printed.
+    """
 
     code = "invalid-input"
     exit_code = ExitCode.INVALID
 
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+    def __init__(self, diagnostics: Sequence[Diagnostic], *, texts: Mapping[str, str] | None = None) -> None:
         count = len(diagnostics)
         super().__init__(f"{count} mistake{'' if count == 1 else 's'}")
         self.diagnostics = tuple(diagnostics)
+        self.texts = dict(texts or {})
 
 
 class StalePlan(ManifestRunnerError):

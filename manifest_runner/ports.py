@@ -66,9 +66,11 @@ class SpendingLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """The intent is durable and reserved, and its turn has come: send it now."""
+    """The intent is durable and reserved, and its turn has come: send it now. `fresh` is False where the intent is that of a
+    run which is gone: its bytes may have left already."""
 
     job: Job
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,8 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """Another submission for the same take is already alive; follow that one."""
+    """Another submission for the same take is already alive; follow that one. While it is still `INTENDED` a process that
+    runs now is about to send it: wait and ask again."""
 
     job: Job
 
@@ -96,7 +99,8 @@ class Ledger(Protocol):
         """In one durable transaction: check rate, concurrency and credits, reserve, and record the intent.
 
         For an intent that is already recorded and still `INTENDED`, only the rate counts: its reservation stands and
-        the job returned carries the *stored* body. Raises `BudgetExceeded` where a credit limit would be passed.
+        the job returned carries the *stored* body; `Held` where the process that recorded it still runs and is another.
+        Raises `BudgetExceeded` where a credit limit would be passed.
         """
         ...
 
@@ -148,9 +152,10 @@ class Store(Protocol):
         """A path for a new temporary file on the same file system as the store."""
         ...
 
-    async def keep(self, scratch: Path, name: str, media: MediaFacts | None) -> Artifact:
+    async def keep(self, scratch: Path, name: str, media: MediaFacts | None, *, sha256: str | None = None) -> Artifact:
         """Move a finished scratch file into the store by its sha256 and place it at `name`, a path relative to the
-        manifest's folder. Never follows a symbolic link out of it."""
+        manifest's folder. Never follows a symbolic link out of it. Where `sha256` is given and the bytes are others, they are
+        stored but not placed, and `DownloadError` names both."""
         ...
 
     async def place(self, artifact: Artifact) -> bool:

@@ -1,0 +1,51 @@
+# The same tasks that CI runs. `make help` lists them.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DEV    := $(VENV)/.ready-dev
+
+.PHONY: help demo test check fmt docs bench clean
+.DEFAULT_GOAL := help
+
+help: ## What there is
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## An animatic of manifests/monsoon.yaml and its reel, for no credits
+	@$(BIN)/manifest-runner render manifests/monsoon.yaml --draft
+	@$(BIN)/manifest-runner reel manifests/monsoon.yaml --draft
+
+test: $(DEV) ## Everything: gates and tests
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest -n auto
+
+check: $(DEV) ## Style, types and the floors of the house
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(DEV) ## Sort imports and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+
+docs: $(DEV) ## Write what is generated: schema, manifest reference, contact strip
+	$(BIN)/manifest-runner schema manifest > schemas/manifest.schema.json
+	$(BIN)/python docs/generate.py
+
+bench: $(DEV) ## The figures that the README quotes
+	$(BIN)/python benchmarks/plan.py
+
+clean: ## Everything that can be made again; never the ledger
+	rm -rf build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "manifest-runner needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(READY): $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[video,sim]'
+	@touch $@
+
+$(DEV): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,24 @@
+"""The door. `--version` answers before anything is imported, since editors and CI ask for it often."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the program and end the process with its exit code."""
+    if sys.argv[1:] == ["--version"]:
+        from manifest_runner import __version__
+
+        sys.stdout.write(f"manifest-runner {__version__}\n")
+        return
+    import gc
+
+    gc.disable()  # a command is short-lived and builds large trees; the collector would only walk them (render turns it on)
+    from manifest_runner.cli.main import run  # here, so that --version imports no click
+
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

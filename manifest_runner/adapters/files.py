@@ -1,0 +1,145 @@
+"""The manifest's own repository, read-only and jailed; and the one way in which this program replaces a file.
+
+Laws
+- Links are resolved first and judged after: what lies outside the repository, or inside its `.git`, is never opened.
+- Only regular files are read, never waited for, and never more than `LARGEST_INPUT` bytes of them.
+- A file is replaced whole (temporary file, fsync, rename, fsync of the folder) or not at all.
+- No anyio here: `plan` reads through this module and must start fast.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from pathlib import Path
+from typing import NoReturn
+
+from manifest_runner.errors import UsageError
+
+LARGEST_INPUT = 32 * 1024 * 1024
+"""Bytes of the largest file that a manifest may name."""
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def repository_of(folder: Path) -> Path:
+    """The nearest folder at or above `folder` that holds `.git` (a folder, or a file in worktrees); else `folder` itself."""
+    resolved = folder.resolve()
+    for candidate in (resolved, *resolved.parents):
+        if (candidate / ".git").exists():
+            return candidate
+    return resolved
+
+
+class RepositoryFiles:
+    """`ports.Files`: what the manifest at `manifest` may read."""
+
+    def __init__(self, manifest: Path) -> None:
+        self.folder = manifest.parent.resolve()
+        self.root = repository_of(self.folder)
+
+    def read(self, path: str) -> bytes:
+        """Bytes of a file, `path` being relative to the manifest's folder.
+
+        Raises `UsageError` where it is missing, too large, not a regular file, or not in the repository.
+        """
+        resolved = self._inside(path)
+        try:
+            # Without O_NONBLOCK a FIFO would hang the open; without O_NOFOLLOW a link put there since would be followed.
+            descriptor = os.open(resolved, os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _CLOEXEC)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        try:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                _refuse(path, "is not a regular file", "not-a-file")
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                content = file.read(LARGEST_INPUT + 1) if facts.st_size <= LARGEST_INPUT else None
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        finally:
+            os.close(descriptor)
+        if content is None or len(content) > LARGEST_INPUT:
+            _refuse(path, f"is larger than {LARGEST_INPUT // (1024 * 1024)} MiB", "file-too-large")
+        return content
+
+    def sha256(self, path: str) -> str:
+        """sha256 of a file's bytes, in hex. Raises as `read` does."""
+        return hashlib.sha256(self.read(path)).hexdigest()
+
+    def relative(self, path: Path) -> str:
+        """The name of `path` (absolute, or relative to the working folder) from the repository's root, with `/` between.
+
+        A link at the end keeps its own name. Raises `UsageError` where it lies outside.
+        """
+        resolved = path.parent.resolve() / path.name
+        if not resolved.is_relative_to(self.root):
+            _refuse(str(path), "leaves the repository", "outside-repository")
+        return resolved.relative_to(self.root).as_posix()
+
+    def _inside(self, path: str) -> Path:
+        if "\0" in path:
+            _refuse(path.replace("\0", "\\0"), "holds a NUL character", "bad-path")
+        if path.startswith(("/", "\\")) or _DRIVE.match(path):
+            _refuse(path, "must be relative to the manifest's folder", "absolute-path")
+        try:
+            resolved = (self.folder / path).resolve()
+        except (OSError, RuntimeError, ValueError):  # a loop of links; a name that this file system cannot have
+            _refuse(path, "is not a usable path", "bad-path")
+        if not resolved.is_relative_to(self.root):
+            _refuse(path, "leaves the repository", "outside-repository")
+        if ".git" in (part.lower() for part in resolved.relative_to(self.root).parts):
+            _refuse(path, "lies inside .git, which is never read", "outside-repository")
+        return resolved
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replace the file at `path` by `data`, so that a reader, and a crash at any point, sees the old bytes or the new ones.
+
+    `mode` is subject to the umask. A symbolic link at `path` is replaced, not followed. Two writers: the last rename wins,
+    and neither tears the other's. Raises `UsageError` where the folder cannot be written; then nothing is left behind.
+    """
+    temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _CLOEXEC, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)  # before the rename: a power cut must not leave the new name on empty bytes
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a usable path"
+        raise UsageError(f"{path.name} cannot be written: {reason}", code="cannot-write",
+                         hint=f"is {path.parent} there, writable, and not full?") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` durable. Where folders cannot be opened (Windows) the file system sees to it."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(path: str, error: OSError) -> UsageError:
+    missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+    reason = "does not exist" if missing else f"cannot be read: {error.strerror}"
+    return UsageError(f"{path} {reason}", code="file-missing" if missing else "file-unreadable",
+                      hint="paths are relative to the manifest's folder")
+
+
+def _refuse(path: str, what: str, code: str) -> NoReturn:
+    raise UsageError(f"{path} {what}", code=code, hint="a manifest reads files of its own repository only")

@@ -1,0 +1,34 @@
+"""How a picture gets into a request: as a `data:` address, or not at all until there is a place to publish it."""
+
+from __future__ import annotations
+
+import base64
+from typing import NoReturn
+
+from manifest_runner.errors import UsageError
+
+_SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
+
+
+class InlineFrames:
+    """`ports.Frames` for gateways that take a picture inside the request itself."""
+
+    async def publish(self, picture: bytes) -> str:
+        """The picture as a `data:` address. Raises `UsageError` for anything but PNG and JPEG."""
+        for signature, media_type in _SIGNATURES:
+            if picture.startswith(signature):
+                return f"data:{media_type};base64,{base64.b64encode(picture).decode('ascii')}"
+        raise UsageError("a frame must be a PNG or JPEG picture", code="not-a-picture",
+                         hint="export the plate as .png or .jpg; the name alone does not make it one")
+
+
+class NoFrames:
+    """`ports.Frames` where nothing was configured: a shot that needs a picture cannot be submitted."""
+
+    async def publish(self, picture: bytes) -> NoReturn:
+        """Always raises `UsageError`."""
+        raise UsageError(
+            f"this shot sends a picture ({len(picture):,} bytes), and nothing says how it gets to the gateway",
+            code="no-frames",
+            hint="set MANIFEST_RUNNER_FRAMES=inline where the gateway takes data: addresses, or MANIFEST_RUNNER_STORE to an "
+                 "artifact store with a public address and MANIFEST_RUNNER_FRAMES=store")

@@ -1,0 +1,298 @@
+"""The gateway over HTTP: one request a method, and every answer or failure turned into a `JobDocument` or a `ProviderError`.
+
+Laws
+- Money decides: a POST that may have been accepted is never called unsent or refused. What is not certain is `FateUnknown`.
+- A GET changes nothing, so whatever kept its answer away is `NotSent` or `Throttled`: repeat freely.
+- Redirects are never followed: the key's own header would travel to whatever host they name.
+- The key is in the request's header and nowhere else. Everything that came from outside passes `_tidy` before it is shown, in
+  case the gateway echoes the key.
+- Tasks queue in front of httpx, never inside its pool, which rescans every waiter on each assignment.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import anyio
+import httpx
+
+from manifest_runner import __version__
+from manifest_runner.adapters.answers import (
+    credits_of,
+    error_texts,
+    is_account_empty,
+    is_certificate_failure,
+    parse_json,
+    printable,
+    retry_after,
+)
+from manifest_runner.adapters.secrets import Secret, is_loopback, normal_address
+from manifest_runner.core.model import JobDocument, JobId, RemoteOutput
+from manifest_runner.errors import (
+    AccountEmpty,
+    Conflict,
+    FateUnknown,
+    JobNotFound,
+    NotSent,
+    ProviderError,
+    Refused,
+    Throttled,
+    Unauthorized,
+    UsageError,
+)
+from manifest_runner.ports import Clock
+
+CONNECTIONS = 10
+LARGEST_ANSWER = 1024 * 1024
+"""Bytes of an answer that are read; a job document has a few hundred."""
+
+_TIMEOUT = httpx.Timeout(connect=10, read=60, write=30, pool=None)
+_WHOLE_EXCHANGE = 180.0  # seconds: a server that drips a byte a minute never meets the read timeout
+_SHORTEST_SECRET = 12
+_LONGEST_WORDS = 500
+_LONGEST_RAW = 16 * 1024
+_JOB_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.:-]{1,200}")  # dots alone would climb in the path
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_NOT_PROCESSED = frozenset({301, 307, 308})  # 302 and 303 often mean "done, look there"
+_LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """`whole` is false where the body broke off or is longer than `LARGEST_ANSWER`."""
+
+    status: int
+    headers: httpx.Headers
+    text: str
+    whole: bool
+
+
+class HttpGateway:
+    """`ports.Provider` over HTTP; an async context manager.
+
+    `transport` stands in for the network in tests and for the embedded simulator. Raises `UsageError` for an address that is
+    not http(s), and for plain http over the network to another machine unless `allow_plain_http`.
+    """
+
+    def __init__(self, base_url: str, key: Secret, *, clock: Clock, transport: httpx.AsyncBaseTransport | None = None,
+                 allow_plain_http: bool = False) -> None:
+        self._base = normal_address(base_url)
+        try:
+            httpx.URL(self._base)
+        except httpx.InvalidURL as error:
+            raise UsageError(f"the gateway's address is not one: {error}", code="bad-address") from None
+        self._local = is_loopback(self._base)
+        if self._base.startswith("http://") and not (self._local or allow_plain_http or transport is not None):
+            raise UsageError("the gateway's address is plain http to another machine: the key could be read on the way",
+                             code="plain-http", hint="write https://")
+        self._key = key
+        self._clock = clock
+        self._transport = transport
+        self._key_as_text = _spellings(key.reveal())
+        self._log_filter = _KeepOut(self._key_as_text)
+
+    def __repr__(self) -> str:
+        return f"HttpGateway({self._base})"
+
+    async def __aenter__(self) -> Self:
+        # Proxies come from the environment, but never stand between this machine and itself. The certificates that the
+        # environment names count in both cases. A client with `auth=None` reads no .netrc.
+        self._client = httpx.AsyncClient(
+            transport=self._transport, verify=self._transport is not None or httpx.create_ssl_context(),
+            trust_env=not self._local, timeout=_TIMEOUT, follow_redirects=False, auth=None,
+            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+            headers={"User-Agent": f"manifest-runner/{__version__}", "Accept": "application/json",
+                     "Accept-Encoding": "identity"})
+        self._turn = anyio.CapacityLimiter(CONNECTIONS)
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self._log_filter)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        for name in _LOGGERS:
+            logging.getLogger(name).removeFilter(self._log_filter)
+        await self._client.aclose()
+
+    async def submit(self, path: str, body: bytes) -> JobDocument:
+        """POST the exact bytes of `body` to the model's `path`; the job that the gateway names. Raises as the port says."""
+        if not path.startswith("/"):
+            raise UsageError(f"the model's path {path!r} does not start with /", code="bad-path")
+        answer = await self._exchange("POST", path, body)
+        if not 200 <= answer.status < 300:
+            raise self._refusal(answer)
+        data = parse_json(answer.text) if answer.whole else None
+        job_id = data.get("job_id") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or not self._is_job_id(job_id):
+            raise FateUnknown(f"the gateway answered {answer.status} without a usable job id: a job may exist",
+                              status=answer.status, words=self._redact(answer.text)[:_LONGEST_RAW])
+        return self._document(data, JobId(str(job_id)), answer.text)
+
+    async def job(self, job_id: JobId) -> JobDocument:
+        """The job as it stands. Raises `Conflict` where the gateway answers with another job, else as the port says."""
+        if not self._is_job_id(job_id):
+            raise ProviderError(f"{self._tidy(job_id, 80)!r} cannot be a job id of the gateway")
+        answer = await self._exchange("GET", f"/v1/jobs/{quote(job_id, safe='')}", None)
+        if not 200 <= answer.status < 300:
+            raise self._no_job(answer, job_id)
+        if not answer.whole:
+            raise NotSent(f"the answer about job {job_id} broke off")
+        data = parse_json(answer.text)
+        if not (isinstance(data, dict) and isinstance(data.get("id"), str) and isinstance(data.get("status"), str)):
+            raise ProviderError(f"the gateway's document of job {job_id} cannot be read", status=answer.status,
+                                words=self._redact(answer.text)[:_LONGEST_RAW])
+        if data["id"] != job_id:
+            raise Conflict(f"asked for job {job_id}, the gateway answered with job {self._tidy(data['id'], 80)}",
+                           status=answer.status, words=self._redact(answer.text)[:_LONGEST_RAW])
+        return self._document(data, job_id, answer.text)
+
+    # ── one request ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _exchange(self, method: str, path: str, body: bytes | None) -> _Answer:
+        headers = {"X-API-Key": self._key.reveal()}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        fault: ProviderError
+        async with self._turn:
+            try:
+                with anyio.fail_after(_WHOLE_EXCHANGE):
+                    request = self._client.build_request(method, f"{self._base}{path}", content=body, headers=headers)
+                    response = await self._client.send(request, stream=True)
+                    try:
+                        return await _read(response)
+                    finally:
+                        await response.aclose()
+            except Exception as error:  # anything at all: a POST must not look unsent because a library raised something new
+                fault = self._lost(method, error)
+        raise fault  # outside the except: the foreign error holds the request, and with it the key
+
+    def _lost(self, method: str, error: Exception) -> ProviderError:
+        kind, words = type(error).__name__, self._tidy(str(error), 200)
+        said = f"{kind}: {words}" if words else kind
+        if isinstance(error, httpx.ConnectError) and is_certificate_failure(error):
+            return NotSent(f"the gateway's certificate does not verify ({said})", permanent=True)
+        if isinstance(error, _NEVER_LEFT):
+            return NotSent(f"the gateway cannot be reached ({said})")
+        if method == "GET":
+            return NotSent(f"no answer from the gateway ({said})")
+        return FateUnknown(f"the submission left and no answer came ({said}): a job may exist", words=said)
+
+    # ── what an answer means ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _refusal(self, answer: _Answer) -> ProviderError:
+        """What an answer other than 2xx says of a submission."""
+        status, words = answer.status, self._words(answer)
+        common = self._common(answer, words)
+        if common is not None:
+            return common
+        if status == 409:
+            return Conflict(f"the gateway sees a conflict with an earlier submission: {words}", status=status, words=words)
+        if status in _NOT_PROCESSED:
+            where = self._tidy(answer.headers.get("Location", "nowhere"), 200)
+            return Refused(f"redirected to {where}, refused", status=status, words=words,
+                           hint="set the gateway's address to the one that answers")
+        if status >= 500 or status < 400 or status == 408:  # a gateway in front may have lost an answer that said yes
+            return FateUnknown(f"the gateway answered {status}: a job may exist", status=status, words=words)
+        return Refused(words or f"the gateway refused the request ({status})", status=status, words=words)
+
+    def _no_job(self, answer: _Answer, job_id: str) -> ProviderError:
+        """What an answer other than 2xx says to a question about a job."""
+        status, words = answer.status, self._words(answer)
+        if status in (404, 410):
+            return JobNotFound(f"the gateway does not know job {job_id}", status=status, words=words)
+        if status >= 500 or status == 408:
+            wait = self._retry_after(answer)
+            return Throttled(f"the gateway answered {status}", retry_after=wait, status=status, words=words)
+        return self._common(answer, words) or ProviderError(
+            f"the gateway answered {status} about job {job_id}", status=status, words=words)
+
+    def _common(self, answer: _Answer, words: str) -> ProviderError | None:
+        """What a 4xx means whatever was asked: no credits, too fast, or the wrong key."""
+        status = answer.status
+        if 400 <= status < 500 and is_account_empty(status, error_texts(answer.text)):
+            return AccountEmpty(f"the account has no credits left ({status}): {words}", status=status, words=words,
+                                hint="add credits to the account, then run the same command again")
+        if status == 429:
+            wait = self._retry_after(answer)
+            return Throttled(f"the gateway asks for patience (429): {words}", retry_after=wait, words=words)
+        if status in (401, 403):
+            return Unauthorized(f"the gateway did not accept the API key ({status}): {words}", status=status, words=words,
+                                hint="check TRINETRA_API_KEY, or the file given with --key-file")
+        return None
+
+    def _retry_after(self, answer: _Answer) -> float | None:
+        return retry_after(answer.headers.get("Retry-After"), answer.headers.get("Date"), self._clock.wall())
+
+    def _document(self, data: Mapping[str, Any], job_id: JobId, text: str) -> JobDocument:
+        charged, doubt = credits_of(data.get("credits_charged"))
+        status = data.get("status")
+        said = [*error_texts({key: value for key, value in data.items() if key not in ("code", "type")}), doubt]
+        output = data.get("output")
+        listed = output.get("outputs") if isinstance(output, dict) else None
+        outputs = tuple(
+            RemoteOutput(url=self._redact(item["url"]), type=self._tidy(str(item.get("type") or ""), 40))
+            for item in (listed if isinstance(listed, list) else ())
+            if isinstance(item, dict) and isinstance(item.get("url"), str) and item["url"])
+        return JobDocument(
+            job_id=job_id, status=self._tidy(status, 80) if isinstance(status, str) else "", outputs=outputs,
+            credits_charged=charged, error=self._tidy(": ".join(filter(None, said)), _LONGEST_WORDS), raw=self._redact(text))
+
+    # ── words from outside ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _is_job_id(self, value: object) -> bool:
+        return isinstance(value, str) and _JOB_ID.fullmatch(value) is not None and self._key_as_text.search(value) is None
+
+    def _words(self, answer: _Answer) -> str:
+        return self._tidy(": ".join(error_texts(answer.text)), _LONGEST_WORDS)
+
+    def _redact(self, text: str) -> str:
+        """`text` without the key, and without halves of surrogate pairs, which no file could hold."""
+        return self._key_as_text.sub("***", text).encode("utf-8", "replace").decode()
+
+    def _tidy(self, text: str, length: int) -> str:
+        return printable(self._redact(text), length)
+
+
+def _spellings(key: str) -> re.Pattern[str]:
+    """Finds the key as it is and as addresses and JSON spell it. A short key (`draft`, `test`) is no secret but a word, and
+    would tear up addresses and job ids that hold that word: it is looked for nowhere."""
+    if len(key) < _SHORTEST_SECRET:
+        return re.compile(r"(?!)")
+    forms = {key, quote(key), quote(key, safe=""), json.dumps(key)[1:-1]}
+    return re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)), re.IGNORECASE)
+
+
+class _KeepOut(logging.Filter):
+    """Takes the key out of the HTTP libraries' own log lines: at DEBUG they write whole response headers."""
+
+    def __init__(self, key: re.Pattern[str]) -> None:
+        super().__init__()
+        self._key = key
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if self._key.search(message):
+            record.msg, record.args = self._key.sub("***", message), None
+        return True
+
+
+async def _read(response: httpx.Response) -> _Answer:
+    """The answer with at most `LARGEST_ANSWER` bytes of its body. A body that breaks off still leaves the status."""
+    body, whole = bytearray(), True
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                whole = False
+                break
+    except httpx.HTTPError:
+        whole = False
+    text = bytes(body[:LARGEST_ANSWER]).decode("utf-8-sig", "replace")
+    return _Answer(status=response.status_code, headers=response.headers, text=text, whole=whole)

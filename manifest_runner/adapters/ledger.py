@@ -1,0 +1,292 @@
+"""The ledger: the one truth for money, a SQLite file that all processes of an account share.
+
+Laws:
+
+- What a method has returned is on disk (write-ahead log, synced at every commit). A kill at any instruction leaves what
+  was committed and nothing of what was not.
+- A decision and its record are one transaction that excludes all other writers, so limits hold across processes.
+- Nothing is admitted that a credit limit does not cover in the worst case; in doubt and missing stay reserved.
+- Accounts do not see each other: a draft on the simulator is another account than the gateway's.
+
+This module waits for nothing and knows no event loop; `ledger_group.py` gives it one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from manifest_runner.adapters import ledger_schema as schema
+from manifest_runner.adapters.ledger_books import Books, detail_of
+from manifest_runner.adapters.ledger_rows import Row, changed_row, from_micro, new_row, to_micro
+from manifest_runner.core import limits as rules
+from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Intended, Progressed
+from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobState
+from manifest_runner.errors import LedgerError, ManifestRunnerError
+from manifest_runner.ports import Admission, Admitted, Held, SpendingLimits, Wait
+
+FLIGHT_SECONDS = 3600.0
+"""A job that nobody has looked after for so long holds no place among the jobs in flight: its run was killed and not taken
+up again, and a place held for ever would stop the account. Its reservation stands all the same."""
+
+INTENT_SECONDS = 120.0
+"""The same for an intent without an answer: sending takes seconds, so its process is gone."""
+
+CONCURRENCY_SECONDS = 1.0
+"""When to ask again for a place in flight: short beside a render of minutes, long beside a question of microseconds."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """Credits as the limits see them. `run` and `day` are what counts against either limit; `reserved` is what open jobs
+    hold (of the manifest that was asked about, or of the account); `in_flight` counts jobs of the account."""
+
+    run: Decimal
+    day: Decimal
+    reserved: Decimal
+    in_flight: int
+
+
+class SqliteLedger:
+    """The ledger of one account in the file `path`, on behalf of one run. Synchronous; one thread at a time.
+
+    `run` names this run; `wall` is seconds since 1970. The file is made (mode 0600) where there is none; its folder must
+    exist. Raises `LedgerError` where the file cannot be trusted: then nothing may be submitted.
+    """
+
+    def __init__(self, path: Path, *, account: str, run: str, wall: Callable[[], float] = time.time) -> None:
+        self._set_up(schema.open_for_writing(path), path, account, run, wall)
+
+    @classmethod
+    def open_readonly(cls, path: Path, *, account: str, wall: Callable[[], float] = time.time) -> SqliteLedger | None:
+        """A ledger to look at, for `plan` and `status`; None where there is no file. It never makes one."""
+        connection = schema.open_for_reading(path)
+        if connection is None:
+            return None
+        ledger = cls.__new__(cls)
+        ledger._set_up(connection, path, account, "", wall)
+        return ledger
+
+    def _set_up(self, connection: sqlite3.Connection, path: Path, account: str, run: str, wall: Callable[[], float]) -> None:
+        self._connection = connection
+        self._path = path
+        self._books = Books(connection, path, account)
+        self._account = account
+        self._run = run
+        self._wall = wall
+
+    def __enter__(self) -> SqliteLedger:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; the last process to do so folds the log into it."""
+        with schema.translated(self._path):
+            self._connection.close()
+
+    # ── what the port asks for ────────────────────────────────────────────────────────────────────────────────────
+
+    def admit(self, intent: Intent, limits: SpendingLimits) -> Admission:
+        """Decide whether a submission may leave now and, if so, reserve and record it, durably.
+
+        An intent that is already recorded and has no answer is admitted again with its *stored* body: only pause and rate
+        count. Raises `BudgetExceeded` or `LedgerError`.
+        """
+        with self._transaction():
+            now = self._wall()  # only now: the lock may have taken seconds to win
+            recorded = self._books.find(intent.external_task_id)
+            if recorded is not None:
+                return self._admit_again(recorded, limits, now)
+            return self._held(intent) or self._admit_new(intent, limits, now)
+
+    def record(self, external_task_id: ExternalTaskId, event: Event) -> Job:
+        """Apply an event, durably, and return the job after it.
+
+        Raises `IllegalEvent`, `Conflict` (the gateway names another job than before) or `LedgerError`.
+        """
+        with self._transaction():
+            now = self._wall()
+            row = self._books.find(external_task_id)
+            if row is None:
+                raise LedgerError(f"the ledger at {self._path} knows no submission {external_task_id}")
+            before = self._books.job(row)
+            after = rules.apply(before, event)
+            if after == before and isinstance(event, Progressed):  # a poll without news is worth no line in the trail
+                self._books.touch(row, now)
+                return before
+            settled_by = row.settled_by or ("" if after.state in HOLDING else self._run)
+            changed = self._storable(partial(changed_row, row, after, settled_by=settled_by, now=now))
+            self._books.update(changed)
+            self._books.note(type(event).__name__, detail_of(event), now, external_task_id)
+            return self._books.job(changed)
+
+    def pause(self, seconds: float) -> None:
+        """Submit nothing for this account for so long (an hour at most). A longer pause that is under way stands."""
+        with self._transaction():
+            now = self._wall()
+            self._books.keep_meter(rules.paused(rules.steady(self._books.meter(), now), seconds, now))
+            self._books.note("Paused", {"seconds": str(seconds)}, now)
+
+    def jobs(self, manifest: str) -> list[Job]:
+        """The latest attempt of every take of a manifest, ordered by shot and take."""
+        with schema.translated(self._path):
+            rows = self._books.rows("manifest = ? ORDER BY shot, take, attempt, seq", manifest)
+            latest = {(row.shot, row.take): row for row in rows}
+            return [self._books.job(row) for row in latest.values()]
+
+    # ── what `status` and recovery ask for ────────────────────────────────────────────────────────────────────────
+
+    def all_unfinished(self) -> list[Job]:
+        """All jobs of the account that a later run must deal with, ordered by manifest, shot, take and attempt."""
+        condition = f"state IN {schema.states(UNFINISHED)} ORDER BY manifest, shot, take, attempt, seq"
+        with schema.translated(self._path):
+            return [self._books.job(row) for row in self._books.rows(condition)]
+
+    def spent(self, manifest: str | None = None) -> Spending:
+        """What counts against the limits now; for the run, with what earlier runs of `manifest` left open."""
+        with schema.translated(self._path):
+            now = self._wall()
+            held = self._books.held("account", "") if manifest is None else self._books.held("manifest", manifest)
+            return Spending(
+                run=from_micro(self._books.run_spending(self._run, manifest)),
+                day=from_micro(self._books.day_spending(self._day(now))), reserved=from_micro(held),
+                in_flight=self._in_flight(now))
+
+    # ── transactions ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def transact(self, operations: Sequence[Callable[[], T]]) -> list[T | ManifestRunnerError]:
+        """Call methods of this ledger in one transaction, with one sync; their results in the same order.
+
+        An operation that fails with an error of ours leaves nothing behind and does not disturb the others: its error
+        stands in its place. Where the file itself fails, none of them has happened and `LedgerError` is raised.
+        """
+        with self._transaction():
+            return [self._attempt(operation) for operation in operations]
+
+    def _attempt(self, operation: Callable[[], T]) -> T | ManifestRunnerError:
+        self._connection.execute("SAVEPOINT operation")
+        try:
+            result: T | ManifestRunnerError = operation()
+        except ManifestRunnerError as error:
+            self._connection.execute("ROLLBACK TO operation")
+            result = error
+        self._connection.execute("RELEASE operation")
+        return result
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        if self._connection.in_transaction:  # inside `transact`, which commits
+            yield
+            return
+        with schema.translated(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:  # otherwise SQLite did it: where the disk was full, for one
+            self._connection.execute("ROLLBACK")
+
+    # ── how `admit` decides ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _admit_again(self, row: Row, limits: SpendingLimits, now: float) -> Admission:
+        job = self._books.job(row)
+        if job.state is not JobState.INTENDED:
+            return Held(job=job)
+        meter = self._meter(now)
+        wait = _turn(meter, limits, now)
+        if wait is not None:
+            return wait
+        self._books.keep_meter(rules.take_slot(meter, limits.rate, now))
+        self._books.touch(row, now)
+        self._books.note("Intended", {"again": True, "run": self._run}, now, row.external_task_id)
+        return Admitted(job=job)
+
+    def _held(self, intent: Intent) -> Held | None:
+        """A submission under another id that is alive for the same take."""
+        key = intent.key
+        rows = self._books.rows(f"manifest = ? AND shot = ? AND take = ? AND state IN {schema.states(UNFINISHED)} "
+                                "ORDER BY attempt DESC, seq DESC LIMIT 1", key.manifest, key.shot, key.take)
+        return Held(job=self._books.job(rows[0])) if rows else None
+
+    def _admit_new(self, intent: Intent, limits: SpendingLimits, now: float) -> Admission:
+        if rules.sensible(intent.reserved) is None:
+            raise LedgerError(f"{intent.external_task_id} would reserve {intent.reserved} credits, which is no amount")
+        intent = replace(intent, reserved=from_micro(to_micro(intent.reserved)))
+        # Credits first: a run that has spent its limit is told so at once, not after a wait for its turn.
+        self._check_credits(intent, limits, now)
+        meter = self._meter(now)
+        wait = _turn(meter, limits, now) or self._place(limits, now)
+        if wait is not None:
+            return wait
+        row = self._storable(
+            partial(new_row, intent, account=self._account, run=self._run, day=self._day(now), now=now))
+        self._books.insert(row)
+        self._books.keep_meter(rules.take_slot(meter, limits.rate, now))
+        self._books.note("Intended", {**detail_of(Intended(intent=intent)), "run": self._run}, now, intent.external_task_id)
+        return Admitted(job=self._books.job(row))
+
+    def _check_credits(self, intent: Intent, limits: SpendingLimits, now: float) -> None:
+        if limits.run_credits is not None:
+            spent = from_micro(self._books.run_spending(self._run, intent.key.manifest))
+            rules.refuse_overspending(limits.run_credits, spent, intent.reserved, of="this run")
+        if limits.daily_credits is not None:
+            spent = from_micro(self._books.day_spending(self._day(now)))
+            rules.refuse_overspending(limits.daily_credits, spent, intent.reserved, of="today (UTC)")
+
+    def _meter(self, now: float) -> rules.Meter:
+        stored = self._books.meter()
+        meter = rules.steady(stored, now)
+        if meter != stored:
+            self._books.keep_meter(meter)
+        return meter
+
+    def _place(self, limits: SpendingLimits, now: float) -> Wait | None:
+        """What the limit of jobs in flight says. Forgotten ones are only sorted out where they would matter."""
+        limit = limits.concurrency
+        if limit is None or self._books.in_flight() < limit or self._in_flight(now) < limit:
+            return None
+        return Wait(seconds=CONCURRENCY_SECONDS, why="concurrency")
+
+    def _in_flight(self, now: float) -> int:
+        # An hour ahead too: a clock that was stepped back must not make forgotten jobs look alive for ever.
+        age = {state: INTENT_SECONDS if state is JobState.INTENDED else FLIGHT_SECONDS for state in IN_FLIGHT}
+        return sum(self._books.touched(state, now - age[state], now + FLIGHT_SECONDS) for state in age)
+
+    def _day(self, now: float) -> str:
+        try:
+            return datetime.fromtimestamp(now, UTC).date().isoformat()
+        except (ValueError, OverflowError, OSError) as error:
+            raise LedgerError(f"the clock of this machine says {now}, which is no date") from error
+
+    def _storable(self, make: Callable[[], Row]) -> Row:
+        try:
+            return make()
+        except (ValueError, TypeError, RecursionError) as error:
+            raise LedgerError(f"the ledger at {self._path} cannot hold this: {error}") from error
+
+
+def _turn(meter: rules.Meter, limits: SpendingLimits, now: float) -> Wait | None:
+    """What pause and rate say."""
+    if pause := rules.pause_left(meter, now):
+        return Wait(seconds=pause, why="pause")
+    if rate := rules.rate_left(meter, limits.rate, now):
+        return Wait(seconds=rate, why="rate")
+    return None

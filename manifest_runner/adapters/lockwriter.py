@@ -1,0 +1,55 @@
+"""Writes takes into the lockfile on disk, each process its own.
+
+The lock is taken on a file beside it, never on the lockfile itself: that one is renamed away under everybody's feet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from manifest_runner.adapters.files import write_atomically
+from manifest_runner.core import lockfile as lockfiles
+from manifest_runner.core.model import Job, Lockfile, TakeKey
+from manifest_runner.errors import UsageError
+
+
+def read_lockfile(path: Path, shown: str) -> tuple[Lockfile, str | None]:
+    """The lockfile at `path` and its text (None where there is none). Raises `InvalidInput` where it is damaged."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Lockfile(), None
+    except UnicodeDecodeError:
+        raise UsageError(f"{shown} is not UTF-8", code="lockfile-syntax", hint="restore it from git") from None
+    except OSError as error:
+        raise UsageError(f"{shown} cannot be read: {error.strerror}", code="lockfile-unreadable") from None
+    return lockfiles.read(text, path=shown), text
+
+
+class FileLockWriter:
+    """`ports.LockWriter` over a file. `guard` is the path of the lock that other processes wait for."""
+
+    def __init__(self, path: Path, *, manifest: str, shown: str, guard: Path) -> None:
+        self._path = path
+        self._manifest = manifest
+        self._shown = shown
+        self._guard = guard
+
+    async def update(self, jobs: Mapping[TakeKey, Job | None]) -> None:
+        """Replace these takes' blocks, in a worker thread."""
+        import anyio.to_thread  # here: `lock` uses the synchronous half without anyio
+
+        await anyio.to_thread.run_sync(self.write, jobs)
+
+    def write(self, jobs: Mapping[TakeKey, Job | None]) -> bool:
+        """Read what is there now, replace these takes' blocks, write; False where that changes nothing."""
+        from filelock import FileLock  # start-up time
+
+        with FileLock(self._guard):
+            present, text = read_lockfile(self._path, self._shown)
+            wanted = lockfiles.write(lockfiles.with_jobs(present, jobs), manifest=self._manifest)
+            if wanted == text:
+                return False
+            write_atomically(self._path, wanted.encode())
+            return True

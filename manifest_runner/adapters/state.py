@@ -1,0 +1,45 @@
+"""The state folder: ledger, store and guards of one repository, kept out of git and of backups by itself."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from manifest_runner.errors import UsageError
+
+_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by manifest-runner: ledger and clips. Do not delete while jobs are in flight.\n"
+
+
+class StateFolder:
+    """Paths below the state folder. Nothing is made until something must be written."""
+
+    def __init__(self, root: Path, *, draft: bool = False) -> None:
+        self.root = root
+        self._part = root / "draft" if draft else root
+
+    @property
+    def ledger(self) -> Path:
+        return self._part / "ledger.sqlite3"
+
+    @property
+    def objects(self) -> Path:
+        """The store of clips by content. Drafts have one of their own."""
+        return self._part / "objects"
+
+    def guard(self, name: str) -> Path:
+        """The file that processes lock while they write the lockfile of the manifest `name`."""
+        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+        return self._part / f"lock-{digest}"
+
+    def make(self) -> StateFolder:
+        """Create the folder, readable by its owner alone, with the marks that keep it out of git and backups."""
+        try:
+            self._part.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name, text in (("CACHEDIR.TAG", _TAG), (".gitignore", "*\n")):
+                path = self.root / name
+                if not path.exists():
+                    path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"the state folder {self.root} cannot be made: {error.strerror}", code="state-folder",
+                             hint="choose another with --state-dir or MANIFEST_RUNNER_STATE") from None
+        return self

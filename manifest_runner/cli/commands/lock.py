@@ -1,0 +1,51 @@
+"""`lock`: the lockfile from the ledger, or a check that manifest, lockfile and files agree."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from manifest_runner.cli.options import manifest_argument, output_options, setting_options
+from manifest_runner.cli.planner import known_jobs, plan_project
+from manifest_runner.cli.project import Project
+from manifest_runner.core.model import Action, TakeKey
+from manifest_runner.errors import ExitCode
+from manifest_runner.views.plan import plan_text
+from manifest_runner.views.text import count
+
+
+@click.command()
+@manifest_argument
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 where manifest, lockfile and files disagree.")
+@click.option("--draft", is_flag=True, help="The draft lockfile.")
+@setting_options("state-dir")
+@output_options
+def lock(manifest: str, check: bool, draft: bool, state_dir: str | None, as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Write what the ledger knows of MANIFEST's takes into its lockfile.
+
+    Needs no key and no network. Takes that the ledger does not know stay as they are.
+    """
+    project = Project(manifest, {"state-dir": state_dir}, draft=draft)
+    show = project.load()
+    if not check:
+        jobs = {TakeKey(manifest=project.name, shot=shot, take=take): job
+                for (shot, take), job in known_jobs(project).items()}
+        project.state.make()
+        changed = bool(jobs) and project.lock_writer().write(jobs)
+        if not quiet:
+            click.echo(f"{project.lock_shown}: {'rebuilt from' if changed else 'agrees with'} "
+                       f"{count(len(jobs), 'take')} of the ledger")
+        return int(ExitCode.DONE)
+    plan = plan_project(project, show).plan
+    wrong = [change for change in plan.changes if change.action is not Action.KEEP]
+    if as_json:
+        click.echo(json.dumps({"agrees": not wrong, "changes": [{"shot": change.shot, "take": change.take,
+                                                                 "action": change.action.value} for change in wrong]}, indent=2))
+    elif wrong:
+        click.echo(plan_text(plan, show.card))
+        click.echo(f"{project.lock_shown} does not agree; next: manifest-runner render {manifest}{' --draft' if draft else ''}",
+                   err=True)
+    elif not quiet:
+        click.echo(f"{project.lock_shown} agrees: {count(len(plan.changes), 'take')}")
+    return int(ExitCode.DIFFERENCES if wrong else ExitCode.DONE)

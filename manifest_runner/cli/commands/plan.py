@@ -1,0 +1,46 @@
+"""`plan`: what would be rendered, why, and for how many credits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from manifest_runner.adapters.files import write_atomically
+from manifest_runner.cli.options import manifest_argument, output_options, setting_options
+from manifest_runner.cli.planner import plan_project
+from manifest_runner.cli.project import Project
+from manifest_runner.core.planfile import dumps
+from manifest_runner.views.diagnostics import as_text
+from manifest_runner.views.plan import plan_text
+
+
+@click.command()
+@manifest_argument
+@click.option("--only", multiple=True, metavar="ID", help="These shots, and those whose frames they need.")
+@click.option("--draft", is_flag=True, help="Against the draft lockfile.")
+@click.option("--out", metavar="FILE", help="Save the plan, for `render --plan FILE`.")
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs.")
+@click.option("--exit-code", is_flag=True, help="Exit with 2 where there is something to do.")
+@setting_options("state-dir")
+@output_options
+def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, style: str, exit_code: bool,
+         state_dir: str | None, as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Show what `render MANIFEST` would do, why, and for how many credits.
+
+    Needs no key, changes nothing, and spends nothing.
+    """
+    project = Project(manifest, {"state-dir": state_dir}, draft=draft)
+    show = project.load()
+    planned = plan_project(project, show, only=only)
+    if out is not None:
+        write_atomically(Path(out), dumps(planned.plan).encode())
+    if style == "json" or as_json:
+        click.echo(dumps(planned.plan), nl=False)
+    else:
+        if show.warnings and not quiet:
+            click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
+        click.echo(plan_text(planned.plan, show.card, verbose=verbose))
+        if out is not None and not quiet:
+            click.echo(f"saved; carry it out with: manifest-runner render {manifest} --plan {out}", err=True)
+    return 2 if exit_code and not planned.plan.is_empty else 0

@@ -1,0 +1,66 @@
+"""`reel`: the circled takes in the order of the manifest, with their cuts, as one film."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from manifest_runner.cli.options import manifest_argument, output_options
+from manifest_runner.cli.project import Project
+from manifest_runner.core.planning import output_path
+from manifest_runner.errors import ExitCode, ShotsFailed
+from manifest_runner.views.text import count
+
+
+@click.command()
+@manifest_argument
+@click.option("--draft", is_flag=True, help="Of the draft's clips.")
+@click.option("--out", metavar="FILE", help="Where to write it; default: beside the clips.")
+@click.option("--skip-missing", is_flag=True, help="Leave out shots that have no clip yet.")
+@output_options
+def reel(manifest: str, draft: bool, out: str | None, skip_missing: bool, as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Cut the circled (or latest) takes of MANIFEST into one mp4."""
+    project = Project(manifest, {}, draft=draft)
+    show = project.load()
+    folder = project.files.folder
+    places = [(shot, folder / output_path(show.manifest, shot.id, shot.cut_take)) for shot in show.manifest.shots]
+    missing = [shot.id for shot, place in places if not place.is_file()]
+    command = f"manifest-runner render {manifest}{' --draft' if draft else ''}"
+    if missing and (not skip_missing or len(missing) == len(places)):
+        raise ShotsFailed(f"{count(len(missing), 'shot has', 'shots have')} no clip yet: {', '.join(missing[:5])}"
+                          f"{' …' if len(missing) > 5 else ''}", code="clips-missing",
+                          hint="render first, or cut what is there with --skip-missing", next_commands=[command])
+    from manifest_runner.adapters.reel import Segment, cut_reel  # the video extra
+
+    segments = [Segment(clip=place, start=shot.cut.start, end=shot.cut.end, name=shot.id)
+                for shot, place in places if shot.id not in missing]
+    to = Path(out) if out else folder / f"{show.manifest.output}.reel.mp4"
+    facts = cut_reel(segments, to, on_progress=_progress(quiet or as_json))
+    if as_json:
+        click.echo(json.dumps({"path": str(to), "shots": len(segments), "duration": facts.duration, "width": facts.width,
+                               "height": facts.height, "missing": missing}, indent=2))
+    else:
+        left_out = f" ({count(len(missing), 'shot')} left out)" if missing else ""
+        click.echo(f"{_near(to)}: {count(len(segments), 'shot')}{left_out}, {facts.duration:.1f} s, {facts.width}x{facts.height}")
+    return int(ExitCode.DONE)
+
+
+def _near(path: Path) -> Path:
+    """The path from the working folder where it lies below it."""
+    resolved = path.resolve()
+    return resolved.relative_to(Path.cwd()) if resolved.is_relative_to(Path.cwd()) else path
+
+
+def _progress(silent: bool) -> object:
+    """A counter on a terminal; nothing elsewhere."""
+    if silent or not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int) -> None:
+        if done == total or done % 24 == 0:
+            click.echo(f"\rcutting: {done * 100 // max(total, 1):3d} %", nl=done == total, err=True)
+
+    return show

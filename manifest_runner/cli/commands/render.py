@@ -1,0 +1,34 @@
+"""`render`: plan, ask, submit, wait, download, lock. Run it again after anything."""
+
+from __future__ import annotations
+
+import click
+
+from manifest_runner.cli.options import manifest_argument, output_options, setting_options
+from manifest_runner.cli.project import Project
+from manifest_runner.errors import UsageError
+
+
+@click.command()
+@manifest_argument
+@click.option("--draft", is_flag=True, help="An animatic on the embedded simulator: no key, no credits.")
+@click.option("--only", multiple=True, metavar="ID", help="These shots, and those whose frames they need.")
+@click.option("--plan", "saved", metavar="FILE", help="Exactly this saved plan, or refuse it as stale.")
+@click.option("--yes", is_flag=True, help="Do not ask before spending.")
+@click.option("--keep-going/--fail-fast", default=True, help="Finish the other shots when one fails (the default), or stop.")
+@setting_options("max-credits", "rate", "concurrency", "base-url", "key-file", "state-dir", "frames", "callback-url")
+@output_options
+def render(manifest: str, draft: bool, only: tuple[str, ...], saved: str | None, yes: bool, keep_going: bool, as_json: bool,
+           quiet: bool, verbose: bool, **flags: str | None) -> int:
+    """Render what MANIFEST asks for and what is not there yet.
+
+    Asks before it spends. Whatever happens on the way (Ctrl-C, a crash, a lost connection), run it again: it continues, and
+    nothing is paid twice.
+    """
+    from manifest_runner.cli.rendering import Asked, Rendering  # anyio and httpx: only where something is rendered
+
+    if draft and saved is not None:
+        raise UsageError("--plan is for paid renders; a draft needs none", hint="leave one of the two out")
+    project = Project(manifest, {name.replace("_", "-"): value for name, value in flags.items()}, draft=draft)
+    asked = Asked(only=only, saved=saved, yes=yes, fail_fast=not keep_going, as_json=as_json, quiet=quiet, verbose=verbose)
+    return int(Rendering(project, asked).run())

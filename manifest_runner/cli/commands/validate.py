@@ -1,0 +1,35 @@
+"""`validate`: every mistake at once."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from manifest_runner.cli.options import manifest_argument, output_options
+from manifest_runner.cli.project import Project
+from manifest_runner.views.diagnostics import as_json, as_text
+from manifest_runner.views.text import count
+
+
+@click.command()
+@manifest_argument
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs.")
+@output_options
+def validate(manifest: str, style: str, **output: bool) -> None:
+    """Find every mistake in MANIFEST: templates, schema, rules between shots.
+
+    Needs no key and no network, and spends nothing. Exits with 2 where something is wrong.
+    """
+    project = Project(manifest, {})
+    show = project.load()
+    if style == "json" or output.get("as_json"):
+        click.echo(json.dumps({"diagnostics": [as_json(item) for item in show.warnings]}, ensure_ascii=False, indent=2))
+        return
+    if show.warnings:
+        click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
+    shots = show.manifest.shots
+    takes = sum(shot.takes for shot in shots)
+    if not output.get("quiet"):
+        click.echo(f"{manifest}: {count(len(shots), 'shot')}, {count(takes, 'take')}, no mistakes"
+                   + (f", {count(len(show.warnings), 'warning')}" if show.warnings else ""))

@@ -1,0 +1,80 @@
+"""The one place where an exception becomes words and an exit code.
+
+Results go to standard output, errors to standard error. With `--json` an error is one object on standard output:
+`{code, message, diagnostics, next}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from manifest_runner.errors import ExitCode, InvalidInput, ManifestRunnerError
+from manifest_runner.views.diagnostics import as_json, as_text
+from manifest_runner.views.text import safe
+
+
+def leave(command: Callable[[], Any], arguments: Sequence[str]) -> int:
+    """Run a command and return the exit code that says how it ended."""
+    wants_json = "--json" in arguments or _follows(arguments, "--format", "json")
+    try:
+        result = command()
+        sys.stdout.flush()
+        return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.UsageError as error:
+        return _usage(error, wants_json)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return int(ExitCode.INTERRUPTED)
+    except ManifestRunnerError as error:
+        return _report(error, wants_json)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`). What was done is done; keep the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.DONE)
+
+
+def _follows(arguments: Sequence[str], flag: str, value: str) -> bool:
+    return f"{flag}={value}" in arguments or any(pair == (flag, value) for pair in zip(arguments, arguments[1:], strict=False))
+
+
+def _usage(error: click.UsageError, wants_json: bool) -> int:
+    context = error.ctx.command_path if error.ctx is not None else "manifest-runner"
+    if wants_json:
+        _write_json("usage", error.format_message(), [], [f"{context} --help"])
+    else:
+        click.echo(f"{_label()}{safe(error.format_message())}\n  try: {context} --help", err=True)
+    return int(ExitCode.INVALID)
+
+
+def _report(error: ManifestRunnerError, wants_json: bool) -> int:
+    diagnostics = error.diagnostics if isinstance(error, InvalidInput) else ()
+    if wants_json:
+        _write_json(error.code, error.message, [as_json(item) for item in diagnostics], list(error.next_commands), error.hint)
+        return int(error.exit_code)
+    if isinstance(error, InvalidInput):
+        click.echo(as_text(diagnostics, error.texts), err=True)
+        click.echo(f"\n{error.message}", err=True)
+        return int(error.exit_code)
+    click.echo(f"{_label()}{safe(error.message)}", err=True)
+    if error.hint:
+        click.echo(f"  hint: {safe(error.hint)}", err=True)
+    for command in error.next_commands:
+        click.echo(f"  next: {safe(command)}", err=True)
+    return int(error.exit_code)
+
+
+def _label() -> str:
+    return click.style("error: ", fg="red", bold=True)
+
+
+def _write_json(code: str, message: str, diagnostics: list[dict[str, Any]], commands: list[str], hint: str | None = None) -> None:
+    body = {"code": code, "message": message, "hint": hint, "diagnostics": diagnostics, "next": commands}
+    click.echo(json.dumps(body, ensure_ascii=False, indent=2))

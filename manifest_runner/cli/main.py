@@ -1,0 +1,59 @@
+"""The command line: finds the subcommand, and nothing else.
+
+One subcommand, one file in `commands`, one function of that name. They are imported one at a time, when they are asked
+for; the table below is what `--help` shows, so that help imports none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+
+import click
+
+from manifest_runner import __version__
+from manifest_runner.cli.error_exit import leave
+
+COMMANDS: Mapping[str, str] = {
+    "init": "Write a first manifest to start from.",
+    "validate": "Find every mistake in a manifest, without a key or a network.",
+    "plan": "Show what would be rendered, why, and for how many credits.",
+    "render": "Submit, wait, download and lock; run it again after anything.",
+    "status": "Where every take stands, what was spent, what to type next.",
+    "reel": "Cut the circled takes into one film.",
+    "lock": "Rebuild the lockfile from the ledger, or check it.",
+    "models": "What can be rendered, with its rules and prices.",
+    "schema": "Print a JSON Schema for editors and programs.",
+    "simulate": "Run the provider on a port of this machine, for no credits.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"manifest_runner.cli.commands.{cmd_name}")
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 - file = subcommand = function; a test holds it
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+             epilog="Start with: manifest-runner init")
+@click.version_option(__version__, message="manifest-runner %(version)s")
+def cli() -> None:
+    """Shot lists in git: plan, price, render and lock generative video, shot by shot."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out a command line and return the process's exit code."""
+    return leave(lambda: cli.main(list(arguments), prog_name="manifest-runner", standalone_mode=False), arguments)

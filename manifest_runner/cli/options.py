@@ -1,0 +1,62 @@
+"""Flags that several commands share, and how output is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from manifest_runner.adapters.settings import VARIABLES
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SETTING_HELP = {
+    "base-url": "The gateway's address.",
+    "key-file": "A file that holds the API key.",
+    "state-dir": "Where the ledger and the store live.",
+    "max-credits": "The most that this run may spend.",
+    "rate": "Submissions per time: 30/min.",
+    "concurrency": "Jobs in flight at most.",
+    "frames": "How pictures reach the gateway: store or inline.",
+    "callback-url": "A webhook for finished jobs.",
+}
+
+
+def manifest_argument(command: F) -> F:
+    """The manifest, a path."""
+    return click.argument("manifest", metavar="MANIFEST")(command)
+
+
+def output_options(command: F) -> F:
+    """`--json`, `--color`, `-q`, `-v`, in force as soon as they are parsed."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output."),
+        click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", expose_value=False, is_eager=True,
+                     callback=_set_colour, help="Colour the output."),
+        click.option("-q", "--quiet", is_flag=True, help="Only results and errors."),
+        click.option("-v", "--verbose", is_flag=True, help="Say more."),
+    ):
+        command = option(command)
+    return command
+
+
+def _set_colour(context: click.Context, parameter: click.Parameter, value: str) -> None:
+    if value == "never" or (value == "auto" and os.environ.get("NO_COLOR")):
+        context.color = False
+    elif value == "always":
+        context.color = True
+
+
+def setting_options(*names: str) -> Callable[[F], F]:
+    """Flags for operator's settings; the command receives them as one mapping `flags`, by setting name."""
+
+    def decorate(command: F) -> F:
+        for name in names:
+            variable = VARIABLES[name]
+            words = _SETTING_HELP[name] + (f" [{variable}]" if variable else "")
+            command = click.option(f"--{name}", name.replace("-", "_"), metavar="VALUE", help=words)(command)
+        return command
+
+    return decorate

@@ -1,0 +1,82 @@
+"""From a project to its plan: what is there is looked up, what follows is worked out in core."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from manifest_runner.adapters.ledger import SqliteLedger
+from manifest_runner.cli.project import Project, Show
+from manifest_runner.core.model import Artifact, Job, Lockfile, Manifest, Plan, ShotId
+from manifest_runner.core.planning import Where, World, make_plan
+from manifest_runner.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan and what it was made from."""
+
+    plan: Plan
+    lockfile: Lockfile
+    jobs: Mapping[Where, Job]
+
+
+def plan_project(project: Project, show: Show, *, only: Collection[str] = (), account: str | None = None) -> Planned:
+    """The plan as things stand. Without `account` the jobs of every account on this machine count."""
+    lockfile, text = project.lockfile()
+    jobs = known_jobs(project, account)
+    world = World(lockfile=lockfile, jobs=jobs, pictures=show.pictures, file_state=file_states(project.files.folder))
+    plan = make_plan(show.manifest, show.card, world, only=chosen(show.manifest, only) if only else None,
+                     basis=project.basis(show, text))
+    return Planned(plan=plan, lockfile=lockfile, jobs=jobs)
+
+
+def known_jobs(project: Project, account: str | None = None) -> dict[Where, Job]:
+    """The ledger's latest job of every take of this manifest; none where there is no ledger yet."""
+    ledger = SqliteLedger.open_readonly(project.state.ledger, account=account)
+    if ledger is None:
+        return {}
+    with ledger:
+        return {(job.intent.key.shot, job.intent.key.take): job for job in ledger.jobs(project.name)}
+
+
+def chosen(manifest: Manifest, only: Collection[str]) -> frozenset[ShotId]:
+    """The shots that `--only` names; raises `UsageError` for one that the manifest does not have."""
+    known = {shot.id for shot in manifest.shots}
+    unknown = sorted(set(only) - known)
+    if unknown:
+        import difflib  # only for a mistake
+
+        near = difflib.get_close_matches(unknown[0], sorted(known), 1)
+        raise UsageError(f"--only {', '.join(unknown)}: no such shot", code="unknown-shot",
+                         hint=f"did you mean {near[0]}?" if near else None)
+    return frozenset(ShotId(name) for name in only)
+
+
+def file_states(folder: Path) -> Callable[[str, Artifact], str]:
+    """How a clip's file stands: `present`, `missing`, or `changed` where its size is another. Each folder is listed once;
+    `verify` reads every byte."""
+    sizes: dict[str, dict[str, int]] = {}
+
+    def state(place: str, artifact: Artifact) -> str:
+        parent, _, name = place.rpartition("/")
+        if parent not in sizes:
+            sizes[parent] = _sizes(folder / parent)
+        size = sizes[parent].get(name)
+        if size is None:
+            return "missing"
+        return "present" if size == artifact.bytes else "changed"
+
+    return state
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """The size of every regular file in a folder, links not followed."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.stat(follow_symlinks=False).st_size
+                    for entry in entries if entry.is_file(follow_symlinks=False)}
+    except OSError:
+        return {}

@@ -1,0 +1,190 @@
+"""A manifest and everything round it on this machine: repository, settings, model card, lockfile, state.
+
+What every command begins with. Nothing here needs a key, a network, anyio or httpx.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from manifest_runner import __version__
+from manifest_runner.adapters.files import RepositoryFiles, repository_of
+from manifest_runner.adapters.lockwriter import FileLockWriter, read_lockfile
+from manifest_runner.adapters.resources import load_card
+from manifest_runner.adapters.settings import Settings, read_settings
+from manifest_runner.adapters.state import StateFolder
+from manifest_runner.core import expansion, parsing
+from manifest_runner.core.model import Diagnostic, Json, Lockfile, Manifest, Pointer, Severity
+from manifest_runner.core.modelcard import ModelCard, override
+from manifest_runner.core.validation import check
+from manifest_runner.errors import InvalidInput, UsageError
+
+DEFAULT_MODEL = "kling-v3-omni"
+_SUFFIXES = (".yaml.j2", ".yml.j2", ".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show:
+    """A manifest that is valid: its meaning, its model, and the sha256 of every file it was made from."""
+
+    manifest: Manifest
+    card: ModelCard
+    inputs: Mapping[str, str]
+    pictures: Mapping[str, str]
+    warnings: tuple[Diagnostic, ...]
+    texts: Mapping[str, str]
+
+
+class Project:
+    """One manifest on this machine. `shown` is its path as the user typed it."""
+
+    def __init__(self, manifest: str, flags: Mapping[str, str | None], *, draft: bool = False) -> None:
+        self.shown = manifest
+        self.path = Path(manifest)
+        if not self.path.is_file():
+            raise UsageError(f"{manifest} does not exist" if not self.path.exists() else f"{manifest} is not a file",
+                             code="manifest-missing", hint="manifest-runner init writes a first one",
+                             next_commands=["manifest-runner init"])
+        self.draft = draft
+        self.files = RepositoryFiles(self.path)
+        self.name = self.files.relative(self.path)
+        self.settings: Settings = read_settings(self.files.root, flags, os.environ)
+
+    @cached_property
+    def stem(self) -> str:
+        """The manifest's name without its suffix."""
+        for suffix in _SUFFIXES:
+            if self.path.name.endswith(suffix):
+                return self.path.name.removesuffix(suffix)
+        return self.path.stem
+
+    @property
+    def lock_path(self) -> Path:
+        """The lockfile beside the manifest; a draft keeps its own."""
+        return self.path.with_name(f"{self.stem}{'.draft' if self.draft else ''}.lock.json")
+
+    @property
+    def lock_shown(self) -> str:
+        return str(self.lock_path)
+
+    @cached_property
+    def state(self) -> StateFolder:
+        """Where ledger and store live; a draft has a ledger of its own."""
+        chosen = self.settings.text("state-dir")
+        return StateFolder(Path(chosen) if chosen else self.files.root / ".manifest-runner", draft=self.draft)
+
+    def lockfile(self) -> tuple[Lockfile, str | None]:
+        """The lockfile and its text, None where there is none yet."""
+        return read_lockfile(self.lock_path, self.lock_shown)
+
+    def lock_writer(self) -> FileLockWriter:
+        return FileLockWriter(self.lock_path, manifest=self.path.name, shown=self.lock_shown,
+                              guard=self.state.guard(self.name))
+
+    def load(self) -> Show:
+        """Read, fill and check the manifest; raises `InvalidInput` with every mistake at once."""
+        data = self.files.read(self.path.name)
+        try:
+            filled, findings = expansion.load(data, path=self.shown, sources=self.files)
+        except InvalidInput as error:
+            texts = error.texts or {self.shown: data.decode("utf-8", "replace")}
+            raise InvalidInput(error.diagnostics, texts=texts) from None
+        card = self._card(filled.data.get("model"))
+        manifest, more = check(filled, card)
+        pictures, missing = self._pictures(filled)
+        found = sort_diagnostics([*findings, *more, *missing])
+        texts = _texts(filled.origins, found)
+        if manifest is None or any(item.severity is Severity.ERROR for item in found):
+            raise InvalidInput(found, texts=texts)
+        return Show(manifest=self._drafted(manifest), card=card, inputs=filled.inputs, pictures=pictures,
+                    warnings=tuple(found), texts=texts)
+
+    def _drafted(self, manifest: Manifest) -> Manifest:
+        """A draft's clips lie in a folder of their own, so that none can be taken for a paid take."""
+        if not self.draft:
+            return manifest
+        from dataclasses import replace  # trivial, and only drafts need it
+
+        return replace(manifest, output=f"{manifest.output}.draft")
+
+    def _card(self, model: Json) -> ModelCard:
+        """The model's card with the operator's overrides; the default card for a name that the schema will refuse."""
+        from manifest_runner.adapters.resources import model_names
+
+        name = model if isinstance(model, str) and model in model_names() else DEFAULT_MODEL
+        card = load_card(name)
+        changes = self.settings.models.get(name)
+        return card if changes is None else override(card, changes)
+
+    def _pictures(self, filled: expansion.Filled) -> tuple[dict[str, str], list[Diagnostic]]:
+        """The sha256 of every picture file that a shot names, and what is wrong with those that cannot be used."""
+        hashes: dict[str, str] = {}
+        bad: dict[str, tuple[str, str]] = {}
+        findings: list[Diagnostic] = []
+        shots = filled.data.get("shots")
+        for index, shot in enumerate(shots if isinstance(shots, list) else []):
+            for name in ("first_frame", "last_frame"):
+                value = shot.get(name) if isinstance(shot, dict) else None
+                if not isinstance(value, str) or "://" in value or not value:
+                    continue
+                if value not in hashes and value not in bad:
+                    self._picture(value, hashes, bad)
+                if value in bad:
+                    pointer: Pointer = ("shots", index, name)
+                    source, notes = filled.origins.locate(pointer)
+                    code, message = bad[value]
+                    findings.append(Diagnostic(code=code, message=message, pointer=parsing.pointer_text(pointer), source=source,
+                                               notes=notes, hint="a frame is a PNG or JPEG of the repository, relative to the "
+                                                                 "manifest; a URL; or {shot: ID, frame: last}"))
+        return hashes, findings
+
+    def _picture(self, path: str, hashes: dict[str, str], bad: dict[str, tuple[str, str]]) -> None:
+        import hashlib
+
+        try:
+            content = self.files.read(path)
+        except UsageError as error:
+            bad[path] = (error.code, error.message)
+            return
+        if not content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+            bad[path] = ("not-a-picture", f"{path} is neither PNG nor JPEG")
+            return
+        hashes[path] = hashlib.sha256(content).hexdigest()
+
+    def basis(self, show: Show, lock_text: str | None) -> dict[str, str]:
+        """Everything that a plan stands on: file → sha256, the card with its prices, the lockfile, this program."""
+        import hashlib
+
+        lock = "none" if lock_text is None else f"sha256:{hashlib.sha256(lock_text.encode()).hexdigest()}"
+        return {
+            "program": __version__,
+            "model card": f"sha256:{show.card.sha256}",
+            "lockfile": lock,
+            **{f"file {path}": f"sha256:{digest}" for path, digest in show.inputs.items()},
+            **{f"picture {path}": f"sha256:{digest}" for path, digest in show.pictures.items()},
+        }
+
+
+def sort_diagnostics(findings: list[Diagnostic]) -> list[Diagnostic]:
+    """In the order of the text: path, line, column, code, message."""
+    def place(item: Diagnostic) -> tuple[str, int, int, str, str]:
+        source = item.source
+        return (source.path, source.line, source.column, item.code, item.message) if source else ("", 0, 0, item.code, item.message)
+
+    return sorted(findings, key=place)
+
+
+def _texts(origins: expansion.Origins, found: list[Diagnostic]) -> dict[str, str]:
+    """The text of every file that a diagnostic points into."""
+    sources = [item.source for item in found] + [note.source for item in found for note in item.notes]
+    paths = {source.path for source in sources if source is not None}
+    return {path: text for path in sorted(paths) if (text := origins.text(path)) is not None}
+
+
+def repository_root() -> Path:
+    """The repository round the working folder."""
+    return repository_of(Path.cwd())

@@ -1,0 +1,185 @@
+"""The live side of a command: gateway or embedded simulator, ledger, store, and how a run is stopped.
+
+Imported only by commands that talk to a gateway; it brings anyio and httpx.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import click
+
+from manifest_runner.adapters.clock import SystemClock
+from manifest_runner.adapters.downloads import HttpDownloads
+from manifest_runner.adapters.frames import InlineFrames, NoFrames
+from manifest_runner.adapters.gateway import HttpGateway
+from manifest_runner.adapters.ledger import SqliteLedger
+from manifest_runner.adapters.ledger_group import GroupLedger
+from manifest_runner.adapters.processes import run_name
+from manifest_runner.adapters.secrets import Secret, account_of, is_loopback, read_key
+from manifest_runner.adapters.store import LocalStore
+from manifest_runner.cli.project import Project
+from manifest_runner.core.lifecycle import UNFINISHED, Abandoned
+from manifest_runner.core.model import Limits
+from manifest_runner.core.polling import PollPolicy
+from manifest_runner.engine import Options, Outside
+from manifest_runner.errors import ExitCode, UsageError
+from manifest_runner.ports import Frames, SpendingLimits
+
+T = TypeVar("T")
+DRAFT_URL = "http://simulator.invalid"
+
+
+def tightest(project: Project, manifest: Limits) -> SpendingLimits:
+    """The tighter of what the operator and the manifest say, limit by limit."""
+    settings = project.settings
+    rates = [rate for rate in (settings.rate(), manifest.rate) if rate is not None]
+    return SpendingLimits(
+        rate=max(rates, key=lambda rate: rate.spacing, default=None),
+        concurrency=_least(settings.concurrency(), manifest.concurrency),
+        run_credits=_least(settings.credits("max-credits"), manifest.credits),
+        daily_credits=settings.credits("daily-credits"),
+    )
+
+
+Number = TypeVar("Number", int, Decimal)
+
+
+def _least(*values: Number | None) -> Number | None:
+    return min((value for value in values if value is not None), default=None)
+
+
+def key_of(project: Project) -> Secret:
+    """The operator's key; raises `UsageError` that says both ways on where there is none."""
+    chosen = project.settings.text("key-file")
+    key = read_key(os.environ, Path(chosen) if chosen else None)
+    if key is None:
+        raise UsageError("no API key: nothing was read or sent", code="no-key",
+                         hint="set TRINETRA_API_KEY (or --key-file FILE) to render for credits, or add --draft for an animatic "
+                              "that costs nothing",
+                         next_commands=[f"manifest-runner render {project.shown} --draft"])
+    return key
+
+
+def account(project: Project, key: Secret) -> str:
+    """Under which name the ledger files this gateway and key."""
+    return account_of(_base_url(project), key)
+
+
+def _base_url(project: Project) -> str:
+    return project.settings.text("base-url") or ""
+
+
+@asynccontextmanager
+async def live(project: Project, key: Secret, limits: SpendingLimits) -> AsyncIterator[tuple[Outside, Options]]:
+    """Everything outside for a paid run."""
+    base_url, clock = _base_url(project), SystemClock()
+    local = is_loopback(base_url)
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(HttpGateway(base_url, key, clock=clock))
+        downloads = await stack.enter_async_context(HttpDownloads(allow_local=local, clock=clock))
+        ledger = stack.enter_context(_ledger(project, account_of(base_url, key), clock))
+        frames: Frames = InlineFrames() if project.settings.text("frames") == "inline" else NoFrames()
+        outside = _outside(project, gateway, downloads, ledger, frames, clock)
+        poll = PollPolicy(first=0.5, every=0.5) if local else PollPolicy()
+        yield outside, Options(limits=limits, callback_url=project.settings.text("callback-url"), poll=poll)
+
+
+@asynccontextmanager
+async def draft(project: Project) -> AsyncIterator[tuple[Outside, Options]]:
+    """Everything outside for a draft: the provider lives in this process and ends with it."""
+    import httpx
+
+    from manifest_runner.simulator.server import Simulator
+    from manifest_runner.simulator.world import Settings, World
+
+    clock, key = SystemClock(), Secret("draft")
+    guard = project.state.make().guard(f"draft {project.name}")
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_alone(guard))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="manifest-runner-draft-")))
+        world = World(Settings(speed=1e6, seed=os.urandom(8).hex()))
+        simulator = await stack.enter_async_context(Simulator(folder=folder, clock=clock, world=world, base_url=DRAFT_URL))
+        transport = httpx.ASGITransport(simulator.app)
+        gateway = await stack.enter_async_context(HttpGateway(DRAFT_URL, key, transport=transport, clock=clock))
+        downloads = await stack.enter_async_context(HttpDownloads(transport=transport, clock=clock))
+        ledger = stack.enter_context(_ledger(project, "draft", clock))
+        for job in ledger.jobs(project.name):
+            if job.state in UNFINISHED:  # its simulator has gone with the run that asked it
+                ledger.record(job.intent.external_task_id, Abandoned(release=True))
+        outside = _outside(project, gateway, downloads, ledger, InlineFrames(), clock)
+        limits = SpendingLimits(concurrency=2 * (os.cpu_count() or 2))
+        yield outside, Options(limits=limits, poll=PollPolicy(first=0.05, every=0.1))
+
+
+def _alone(guard: Path) -> AbstractContextManager[object]:
+    """Hold the draft of one manifest: two at once would take each other's jobs for dead."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(guard)
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError("another draft of this manifest is being rendered", code="draft-busy", hint="wait for it") from None
+
+
+def _ledger(project: Project, name: str, clock: SystemClock) -> SqliteLedger:
+    state = project.state.make()
+    return SqliteLedger(state.ledger, account=name, run=run_name(), wall=clock.wall)
+
+
+def _outside(project: Project, gateway: HttpGateway, downloads: HttpDownloads, ledger: SqliteLedger, frames: Frames,
+             clock: SystemClock) -> Outside:
+    from manifest_runner.adapters.media import PyAvMedia
+
+    store = LocalStore(project.state.objects, project.files.folder)
+    return Outside(provider=gateway, ledger=GroupLedger(ledger), store=store, media=PyAvMedia(), downloads=downloads,
+                   frames=frames, files=project.files, clock=clock, lock=project.lock_writer())
+
+
+class Interrupted(Exception):
+    """The run was stopped by a signal; everything is saved."""
+
+
+def run_until_done(main: Callable[[], Awaitable[T]], say: Callable[[str], None]) -> T:
+    """Run `main`; the first SIGINT or SIGTERM stops and saves, a second one leaves at once. Raises `Interrupted`."""
+    import gc
+
+    gc.enable()  # a run lives long; only the loading before it is better off without
+    outcome: list[T] = []
+
+    async def watch(scope: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                say("stopping: no new submissions, saving what is known (once more to leave at once)")
+                break
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: os._exit(int(ExitCode.INTERRUPTED)))  # the ledger survives a kill anywhere
+        scope.cancel()
+
+    async def both() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch, group.cancel_scope)
+            outcome.append(await main())
+            group.cancel_scope.cancel()
+
+    anyio.run(both)
+    if not outcome:
+        raise Interrupted
+    return outcome[0]
+
+
+def warn(text: str) -> None:
+    """One line on standard error, whatever has become of it."""
+    try:
+        click.echo(text, err=True)
+    except OSError:
+        return

@@ -1,0 +1,44 @@
+"""Film words to the API's camera object. Which word moves what is the model card's business; nothing is known here."""
+
+from __future__ import annotations
+
+from manifest_runner.core.fingerprint import whole
+from manifest_runner.core.model import Camera, Json, JsonObject
+from manifest_runner.core.modelcard import ModelCard
+
+AMOUNT = 5
+"""How far a move goes where the shot does not say, on the axis' own scale."""
+
+
+def resolve(value: Json, card: ModelCard) -> Camera:
+    """The camera move of a shot: a film word, `{move, amount}`, or the API's own `{type, config}`, which passes untouched.
+
+    `value` has passed validation. An amount is on the axis' own scale; 0 is no move at all: no control and no phrase.
+    """
+    if isinstance(value, str):
+        return _word(value, AMOUNT, card)
+    if "move" in value:
+        return _word(value["move"], whole(value.get("amount", AMOUNT)), card)
+    return Camera(words=_raw_words(value), control=whole(value))
+
+
+def prompt_with_camera(prompt: str, camera: Camera | None) -> str:
+    """The prompt with the camera's phrase behind it, after one space; unchanged where it says so already."""
+    if camera is None or camera.phrase is None or camera.phrase in prompt:
+        return prompt
+    return f"{prompt.rstrip()} {camera.phrase}"
+
+
+def _word(move: str, amount: float, card: ModelCard) -> Camera:
+    word = card.camera.words[move]
+    spoken = move.replace("_", " ")
+    if not amount:
+        return Camera(words=f"{spoken} 0")
+    if word.axis is None:
+        return Camera(words=spoken, phrase=word.phrase)
+    return Camera(words=f"{spoken} {amount}", control={"type": card.camera.type, "config": {word.axis: word.sign * amount}})
+
+
+def _raw_words(value: JsonObject) -> str:
+    moves = [f"{axis} {whole(amount)}" for axis, amount in value.get("config", {}).items() if amount]
+    return ", ".join(moves) or str(value["type"])

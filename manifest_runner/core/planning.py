@@ -1,0 +1,256 @@
+"""What to do about every take, and why.
+
+One pass over the shots, upstream before downstream. A verdict is an `Action`; its reasons are for people and nothing
+branches on them. Where ledger and lockfile disagree, the ledger wins: it is the one that knows about money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from manifest_runner.core.fingerprint import fingerprint
+from manifest_runner.core.lifecycle import UNFINISHED
+from manifest_runner.core.lockfile import entry_of
+from manifest_runner.core.model import (
+    Action,
+    Artifact,
+    Change,
+    Fingerprint,
+    Frame,
+    Job,
+    JobState,
+    LockEntry,
+    Lockfile,
+    Manifest,
+    Plan,
+    Quote,
+    Reason,
+    ReasonCode,
+    Request,
+    Shot,
+    ShotFrame,
+    ShotId,
+    UrlFrame,
+)
+from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.core.pricing import quote
+from manifest_runner.core.requests import PENDING, frame_identity, is_pending, request_of
+
+Where = tuple[ShotId, int]
+NOTHING = Quote(credits=Decimal(0), words="")
+
+
+def output_path(manifest: Manifest, shot: ShotId, take: int) -> str:
+    """Where a take's clip lies, relative to the manifest's folder."""
+    return f"{manifest.output}/{shot}_t{take}.mp4"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What the plan is made against: the lockfile, the ledger's latest job of each take, the sha256 of each picture file that a
+    shot names, and how a locked clip's file stands (`present`, `missing` or `changed`) at the path where it belongs."""
+
+    lockfile: Lockfile
+    jobs: Mapping[Where, Job]
+    pictures: Mapping[str, str]
+    file_state: Callable[[str, Artifact], str]
+
+
+def make_plan(manifest: Manifest, card: ModelCard, world: World, *, only: frozenset[ShotId] | None = None,
+              basis: Mapping[str, str] | None = None) -> Plan:
+    """The difference between what the manifest asks for and what is there.
+
+    `only` names shots to deal with; those whose frames they need come with them, all others are left as they are.
+    """
+    planner = _Planner(manifest=manifest, card=card, world=world)
+    chosen = None if only is None else with_upstream(manifest, only)
+    changes: list[Change] = []
+    for shot in manifest.shots:
+        if chosen is None or shot.id in chosen:
+            changes.extend(planner.takes(shot))
+    if chosen is None:
+        changes.extend(planner.leftovers())
+    total = sum((change.quote.credits for change in changes), Decimal(0))
+    cut_total = sum((planner.quote(shot).credits for shot in manifest.shots), Decimal(0))
+    return Plan(manifest=manifest.path, changes=tuple(changes), total=total, cut_total=cut_total, basis=dict(basis or {}))
+
+
+def with_upstream(manifest: Manifest, only: frozenset[ShotId]) -> frozenset[ShotId]:
+    """These shots and all whose frames they need."""
+    shots = {shot.id: shot for shot in manifest.shots}
+    todo, found = [name for name in only if name in shots], set()
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo.extend(frame.shot for frame in upstream_frames(shots[name]))
+    return frozenset(found)
+
+
+def upstream_frames(shot: Shot) -> tuple[ShotFrame, ...]:
+    """The frames that a shot takes from other shots."""
+    return tuple(frame for frame in (shot.first_frame, shot.last_frame) if isinstance(frame, ShotFrame))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Planner:
+    """The pass, with what it has found so far: for each shot its changes."""
+
+    manifest: Manifest
+    card: ModelCard
+    world: World
+    shots: dict[ShotId, Shot] = field(init=False)
+    done: dict[ShotId, tuple[Change, ...]] = field(init=False, default_factory=dict)
+    prices: dict[tuple[object, ...], Quote] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.shots = {shot.id: shot for shot in self.manifest.shots}
+
+    def takes(self, shot: Shot) -> tuple[Change, ...]:
+        """The changes of all takes of a shot, those of its upstream shots worked out first (never deeper than one frame of
+        ours, however long the chain)."""
+        chain = [shot]
+        while chain:
+            waiting = [self.shots[f.shot] for f in upstream_frames(chain[-1]) if f.shot not in self.done]
+            if waiting:
+                chain.extend(waiting)
+                continue
+            current = chain.pop()
+            if current.id not in self.done:
+                request = request_of(current, self.card, self._identity)
+                pending = is_pending(request, self.card)
+                wanted = None if pending else fingerprint(request)
+                self.done[current.id] = tuple(self._change(current, take, request, wanted)
+                                              for take in range(1, current.takes + 1))
+        return self.done[shot.id]
+
+    def quote(self, shot: Shot) -> Quote:
+        """A take's price; shots that differ only in words share one computation."""
+        key = tuple(repr(shot.params.get(name)) for name in (self.card.price.quantity, self.card.price.by))
+        found = self.prices.get(key)
+        if found is None:
+            found = self.prices[key] = quote(self.card, shot.params)
+        return found
+
+    def _identity(self, frame: Frame) -> str:
+        if isinstance(frame, UrlFrame):
+            return f"url:{frame.url}"
+        return frame_identity(frame, self.world.pictures.__getitem__, self._clip_hash, self._take_of)
+
+    def _take_of(self, frame: ShotFrame) -> int:
+        return frame.take if frame.take is not None else self.shots[frame.shot].cut_take
+
+    def _clip_hash(self, frame: ShotFrame) -> str | None:
+        """The sha256 of the upstream clip where it is settled, None where this plan will still make it."""
+        take = self._take_of(frame)
+        change = self.done[frame.shot][take - 1]
+        if change.action not in (Action.KEEP, Action.FETCH):
+            return None
+        entry = self._entry(frame.shot, take, change.fingerprint)
+        return entry.outputs[0].sha256 if entry is not None and entry.outputs else None
+
+    def _entry(self, shot: ShotId, take: int, wanted: Fingerprint | None) -> LockEntry | None:
+        """The take as it is known: the ledger's finished job where that is what is wanted, else the lockfile's block."""
+        job = self.world.jobs.get((shot, take))
+        if job is not None and job.state is JobState.STORED and job.intent.fingerprint == wanted:
+            return entry_of(job)
+        return self.world.lockfile.entries.get((shot, take))
+
+    def _change(self, shot: Shot, take: int, request: Request, wanted: Fingerprint | None) -> Change:
+        job = self.world.jobs.get((shot.id, take))
+        entry = self._entry(shot.id, take, wanted)
+        if job is not None and job.state in UNFINISHED:
+            return self._resume(shot.id, take, entry_of(job), request, wanted)
+        finished = entry is not None and entry.state is JobState.STORED and bool(entry.outputs)
+        if entry is not None and not finished and job is None and entry.job_id is not None and entry.state in UNFINISHED:
+            return self._resume(shot.id, take, entry, request, wanted)
+        if entry is not None and finished and entry.fingerprint == wanted:
+            return self._kept(shot, take, entry, request, wanted)
+        price = self.quote(shot)
+        if entry is not None and finished:
+            return Change(shot=shot.id, take=take, action=Action.REPLACE, quote=price, fingerprint=wanted,
+                          reasons=_differences(entry.request, request, self.card), before=entry.request, after=request)
+        reason = Reason(code=ReasonCode.NEW)
+        failed = entry_of(job) if job is not None else entry
+        if failed is not None:
+            reason = Reason(code=ReasonCode.FAILED_BEFORE, detail=failed.error)
+        return Change(shot=shot.id, take=take, action=Action.CREATE, quote=price, fingerprint=wanted, reasons=(reason,),
+                      after=request)
+
+    def _resume(self, shot: ShotId, take: int, entry: LockEntry, request: Request | None, wanted: Fingerprint | None) -> Change:
+        code = ReasonCode.IN_DOUBT if entry.state is JobState.IN_DOUBT else ReasonCode.UNFINISHED
+        reasons = [Reason(code=code, detail=entry.job_id or entry.external_task_id)]
+        if request is None:
+            reasons.append(Reason(code=ReasonCode.REMOVED))
+        elif entry.fingerprint != wanted:
+            reasons.extend(_differences(entry.request, request, self.card))
+        return Change(shot=shot, take=take, action=Action.RESUME, quote=NOTHING, fingerprint=entry.fingerprint,
+                      reasons=tuple(reasons), before=entry.request, after=request)
+
+    def _kept(self, shot: Shot, take: int, entry: LockEntry, request: Request, wanted: Fingerprint | None) -> Change:
+        place = output_path(self.manifest, shot.id, take)
+        state = self.world.file_state(place, entry.outputs[0])
+        action, code = {
+            "present": (Action.KEEP, ReasonCode.UNCHANGED),
+            "missing": (Action.FETCH, ReasonCode.OUTPUT_MISSING),
+            "changed": (Action.FETCH, ReasonCode.OUTPUT_CHANGED),
+        }[state]
+        detail = "" if action is Action.KEEP else place
+        return Change(shot=shot.id, take=take, action=action, quote=NOTHING, fingerprint=wanted,
+                      reasons=(Reason(code=code, detail=detail),), before=entry.request, after=request)
+
+    def leftovers(self) -> list[Change]:
+        """Takes that the manifest no longer asks for: unfinished ones are finished first, since they are paid for."""
+        known: dict[Where, LockEntry] = dict(self.world.lockfile.entries)
+        known.update({where: entry_of(job) for where, job in self.world.jobs.items() if job.state in UNFINISHED})
+        out = []
+        for (name, take), entry in sorted(known.items()):
+            shot = self.shots.get(name)
+            if shot is not None and take <= shot.takes:
+                continue
+            if entry.state in UNFINISHED and (entry.job_id is not None or (name, take) in self.world.jobs):
+                out.append(self._resume(name, take, entry, None, None))
+            else:
+                out.append(Change(shot=name, take=take, action=Action.DROP, quote=NOTHING, fingerprint=entry.fingerprint,
+                                  reasons=(Reason(code=ReasonCode.REMOVED),), before=entry.request))
+        return out
+
+
+def is_stale(change: Change) -> bool:
+    """True for an unfinished job whose stored request is no longer what the manifest asks for: it is finished first, and what
+    follows from it is planned afterwards."""
+    if change.action is not Action.RESUME:
+        return False
+    if change.after is None or any(str(value).startswith(PENDING) for value in change.after.params.values()):
+        return True  # a job leaves only once its upstream clip is there: a pending frame now is another clip
+    return fingerprint(change.after) != change.fingerprint
+
+
+def _differences(before: Request, after: Request, card: ModelCard) -> tuple[Reason, ...]:
+    """What changed from the locked request to the wanted one, most telling first."""
+    reasons = []
+    if before.model != after.model:
+        reasons.append(Reason(code=ReasonCode.MODEL_CHANGED, detail=f"{before.model} → {after.model}"))
+    frames = (card.frames.first, card.frames.last)
+    for name in sorted(before.params.keys() | after.params.keys(), key=lambda name: (name != "prompt", name)):
+        old, new = before.params.get(name), after.params.get(name)
+        if old == new:
+            continue
+        if name == "prompt":
+            reasons.append(Reason(code=ReasonCode.PROMPT_CHANGED))
+        elif name not in frames:
+            reasons.append(Reason(code=ReasonCode.PARAMETER_CHANGED, detail=f"{name} {_short(old)} → {_short(new)}"))
+        elif str(new).startswith(PENDING):
+            reasons.append(Reason(code=ReasonCode.UPSTREAM_CHANGED, detail=str(new).split(":")[1]))
+        elif str(old).startswith("frame:") and str(new).startswith("frame:"):
+            reasons.append(Reason(code=ReasonCode.UPSTREAM_CHANGED))
+        else:
+            reasons.append(Reason(code=ReasonCode.FRAME_CHANGED, detail=name))
+    return tuple(reasons) or (Reason(code=ReasonCode.RETAKE_ASKED),)
+
+
+def _short(value: object) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= 40 else text[:39] + "…"

@@ -1,0 +1,262 @@
+"""The template engine behind `templating`: Jinja, sandboxed and stripped.
+
+Laws: this is the only module that knows Jinja, and it is imported only when an expression needs more than a name. All its
+exceptions leave as `TemplateError`. What differs from run to run, or reaches beyond the data, is taken out. Bombs that can
+be seen are refused here; those that cannot are the business of whoever runs this in a process that may be killed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from jinja2 import BaseLoader, StrictUndefined, Template, nodes
+from jinja2.environment import Environment, TemplateExpression
+from jinja2.exceptions import SecurityError, TemplateNotFound, TemplateSyntaxError, UndefinedError
+from jinja2.meta import find_undeclared_variables
+from jinja2.runtime import Context, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from manifest_runner.core.model import Json
+from manifest_runner.core.template_values import MAX_TEXT, TemplateError, as_text, undefined
+from manifest_runner.errors import ManifestRunnerError
+
+MAX_BITS = 4096
+"""Size of a whole number inside a template."""
+
+MAX_NUMBER = MAX_TEXT
+"""The largest whole number that may be handed to a method or filter: widths, counts and fillings are bombs above it."""
+
+_KEPT_GLOBALS = ("range", "dict", "namespace")
+_DROPPED_FILTERS = ("random", "pprint", "urlize", "xmlattr")  # by chance, by memory address, or for web pages
+_WIDTHS = ("batch", "center", "format", "indent", "slice", "truncate", "wordwrap")
+_UNDEFINED_NAME = re.compile(r"'([^']+)' is undefined")
+_NO_ATTRIBUTE = re.compile(r"has no (?:attribute|element) '?([^']+?)'?$")
+_WIDE = re.compile(r"\d{3}")  # a width of three digits in a format string
+
+_SYNTAX = (  # Jinja's words, ours, and what to type
+    ("unexpected end of template", "a template is opened here and never closed", "close it with }} or %}"),
+    ("chunk after expression", "there is more than one expression between {{ and }}", "join words with ~, or close it with }}"),
+    ("unexpected 'end of template'", "there is nothing between {{ and }}", "write a name between them"),
+)
+
+
+class Expression:
+    """One compiled expression and the names it asks for (`vars.x` counts as `x`)."""
+
+    __slots__ = ("_run", "names")
+
+    def __init__(self, run: TemplateExpression, names: frozenset[str]) -> None:
+        self._run = run
+        self.names = names
+
+    def evaluate(self, context: Mapping[str, Json]) -> Any:
+        """What it yields, as Jinja made it. Raises `TemplateError`."""
+        try:
+            result = self._run(context)
+            if isinstance(result, Undefined):
+                str(result)  # raises, and says which name
+        except Exception as error:
+            _translate(error, context, line=None)
+        return result
+
+
+class Sandbox:
+    """Compiles and runs templates. `files` gives the text of a `*.j2` file or raises `UsageError`."""
+
+    def __init__(self, *, files: Callable[[str], str] | None) -> None:
+        self._environment = _Environment(
+            loader=_Loader(files), undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, finalize=_printable
+        )
+        self._expressions: dict[str, Expression] = {}
+        self._templates: dict[str, Template] = {}
+
+    def expression(self, source: str) -> Expression:
+        """The compiled expression. Raises `TemplateError`."""
+        known = self._expressions.get(source)
+        if known is None:
+            try:
+                run = self._environment.compile_expression(source, undefined_to_none=False)
+                names = _names(self._environment.parse("{{" + source + "}}"))
+                known = self._expressions[source] = Expression(run, names)
+            except Exception as error:
+                _translate(error, {}, line=None)
+        return known
+
+    def names(self, text: str) -> frozenset[str]:
+        """The names that a whole template asks for. Raises `TemplateError`."""
+        try:
+            return _names(self._environment.parse(text))
+        except Exception as error:
+            _translate(error, {}, line=_line(error))
+
+    def whole_expression(self, text: str) -> str | None:
+        """The expression, where `text` is nothing but one `{{ … }}` with braces or whitespace control in it."""
+        if not (text.startswith("{{") and text.endswith("}}")):
+            return None
+        try:
+            kinds = [kind for _, kind, _ in self._environment.lex(text)]
+        except TemplateSyntaxError:
+            return None  # compiling it as a text says why
+        if kinds.count("variable_begin") != 1 or kinds[-1] != "variable_end" or "data" in kinds:
+            return None
+        return text[2:-2].strip("-+")
+
+    def render(self, text: str, context: Mapping[str, Json]) -> str:
+        """The text that a whole template yields. Raises `TemplateError`."""
+        try:
+            template = self._templates.get(text)
+            if template is None:
+                template = self._templates[text] = self._environment.from_string(text)
+            return template.render(context)
+        except Exception as error:
+            _translate(error, context, line=_line(error))
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox without what is random, and with a lid on what grows."""
+
+    intercepted_binops = frozenset(("*", "**", "%", "+"))
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.globals = {name: self.globals[name] for name in _KEPT_GLOBALS}
+        for name in _DROPPED_FILTERS:
+            self.filters.pop(name, None)
+        for name in _WIDTHS:
+            self.filters[name] = _lidded(self.filters[name])
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """`left operator right`, unless the result would be enormous."""
+        if operator == "**":
+            _check(not isinstance(left, int) or not isinstance(right, int) or left.bit_length() * right <= MAX_BITS)
+        elif operator == "*":
+            for one, other in ((left, right), (right, left)):
+                if isinstance(one, int):
+                    size = one.bit_length() + other.bit_length() <= MAX_BITS if isinstance(other, int) else (
+                        not hasattr(other, "__len__") or len(other) * one <= MAX_TEXT
+                    )  # fmt: skip
+                    _check(size)
+        elif operator == "+":
+            _check(not hasattr(left, "__len__") or not hasattr(right, "__len__") or len(left) + len(right) <= MAX_TEXT)
+        elif isinstance(left, str):
+            _check_numbers(right if isinstance(right, tuple) else (right,))
+            _check(_WIDE.search(left) is None)
+        return super().call_binop(context, operator, left, right)
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - Jinja's own spelling
+        """A call, unless an argument is an enormous number or width."""
+        _check_numbers((*args, *kwargs.values()))
+        method = getattr(__obj, "__wrapped__", __obj)  # the sandbox wraps str.format
+        if isinstance(getattr(method, "__self__", None), str) and method.__name__ in ("format", "format_map"):
+            _check(_WIDE.search(method.__self__) is None)
+        return super().call(__context, __obj, *args, **kwargs)
+
+
+class _Loader(BaseLoader):
+    """Finds `*.j2` files through the function that the caller gave."""
+
+    def __init__(self, files: Callable[[str], str] | None) -> None:
+        self._files = files
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        """The text of a template file, by its name."""
+        del environment  # Jinja's signature
+        if self._files is None or not template.endswith(".j2"):
+            raise TemplateNotFound(template, f"{template} is not a template file: its name must end in .j2")
+        try:
+            return self._files(template), None, None
+        except ManifestRunnerError as error:
+            raise TemplateNotFound(template, error.message) from error
+
+
+def _lidded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that refuses enormous numbers."""
+
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        _check_numbers((*args[1:], *kwargs.values()))
+        if function.__name__ == "do_format" and isinstance(args[0], str):
+            _check(_WIDE.search(args[0]) is None)
+        return function(*args, **kwargs)
+
+    # Jinja marks with attributes which filters want its environment or context as their first argument.
+    checked.__dict__.update(function.__dict__)
+    return checked
+
+
+def _check_numbers(values: tuple[Any, ...]) -> None:
+    _check(all(not isinstance(value, int) or abs(value) <= MAX_NUMBER for value in values))
+
+
+def _check(fits: bool) -> None:
+    if not fits:
+        raise TemplateError("the template makes something far too large", code="template-limit", hint="use smaller numbers")
+
+
+def _printable(value: Any) -> Any:
+    """What a template prints. Undefined passes, so that Jinja itself says which name it was."""
+    return value if isinstance(value, Undefined) else as_text(value)
+
+
+def _names(tree: nodes.Template) -> frozenset[str]:
+    """Undeclared names, where `vars.x` and `vars["x"]` count as `x`."""
+    names = set(find_undeclared_variables(tree))
+    if "vars" in names:
+        uses = sum(1 for name in tree.find_all(nodes.Name) if name.name == "vars")
+        keys: list[tuple[nodes.Expr, Any]] = [(use.node, use.attr) for use in tree.find_all(nodes.Getattr)]
+        keys += [(use.node, getattr(use.arg, "value", None)) for use in tree.find_all(nodes.Getitem)]
+        for of, key in keys:
+            if isinstance(of, nodes.Name) and of.name == "vars" and isinstance(key, str):
+                names.add(key)
+                uses -= 1
+        if not uses:
+            names.discard("vars")
+    if next(tree.find_all((nodes.Include, nodes.Import, nodes.FromImport)), None) is not None:
+        names.add("vars")  # another file may ask for any name
+    return frozenset(names)
+
+
+def _translate(error: Exception, context: Mapping[str, Json], *, line: int | None) -> NoReturn:
+    """Raises the `TemplateError` for anything that a template raised."""
+    message = str(getattr(error, "message", None) or error)
+    result = error if isinstance(error, TemplateError) else _described(error, message, context)
+    result.line = line
+    raise result from (None if result is error else error)
+
+
+def _described(error: Exception, message: str, context: Mapping[str, Json]) -> TemplateError:
+    if isinstance(error, TemplateSyntaxError):
+        for words, message_instead, hint in _SYNTAX:
+            if words in message:
+                return TemplateError(message_instead, code="template-syntax", hint=hint)
+        inside = f" (in {error.name})" if error.name else ""
+        return TemplateError(f"the template cannot be read: {message}{inside}", code="template-syntax")
+    if isinstance(error, TemplateNotFound):
+        hint = "name a *.j2 file of this repository, relative to the manifest"
+        return TemplateError(f"cannot include {error.name}: {message}", code="include-not-found", hint=hint)
+    if isinstance(error, UndefinedError):
+        if found := _UNDEFINED_NAME.search(message):
+            return undefined(found.group(1), context)
+        if found := _NO_ATTRIBUTE.search(message):
+            return undefined(found.group(1), context.get("vars") or ())
+        return TemplateError(message, code="undefined-name")
+    if isinstance(error, SecurityError):
+        return TemplateError(f"not allowed in a template: {message}", hint="templates see plain data only")
+    if isinstance(error, OverflowError | MemoryError | RecursionError):
+        message = "the template makes something far too large or too deep"
+        return TemplateError(message, code="template-limit", hint="use smaller numbers")
+    return TemplateError(f"the template fails: {message or type(error).__name__}")
+
+
+def _line(error: Exception) -> int | None:
+    """The line of the template that was being run: Jinja rewrites its tracebacks to point into templates."""
+    if isinstance(error, TemplateSyntaxError):
+        return error.lineno if error.name is None else None
+    line = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename in ("<template>", "<unknown>"):
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line

@@ -1,0 +1,12 @@
+"""Carries out a plan through the ports.
+
+One task a take. A take whose frame comes from another shot waits for that shot's clip; all others go at once, inside the
+limits. Everything that is decided is decided in core; here it is awaited.
+"""
+
+from __future__ import annotations
+
+from manifest_runner.engine.run import execute
+from manifest_runner.engine.types import Ending, Notice, Observer, Options, Outcome, Outside, Report
+
+__all__ = ["Ending", "Notice", "Observer", "Options", "Outcome", "Outside", "Report", "execute"]

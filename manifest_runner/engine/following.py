@@ -1,0 +1,106 @@
+"""From a job id to bytes on disk: poll, settle, download, check, store.
+
+Laws: a job that the gateway no longer names is never submitted again; what the job document says was charged is the truth;
+bytes are complete and decodable before they are stored, and stored before the ledger says so.
+"""
+
+from __future__ import annotations
+
+import anyio
+
+from manifest_runner.core.lifecycle import Event, Failed, Missing, Progressed, Stored, Succeeded
+from manifest_runner.core.model import Artifact, Job, JobDocument, JobId, JobState
+from manifest_runner.core.modelcard import ModelCard, RemoteState, remote_state
+from manifest_runner.core.polling import backoff, poll_delay
+from manifest_runner.engine.submission import Tell
+from manifest_runner.engine.types import Options, Outside
+from manifest_runner.errors import DownloadError, JobNotFound, MediaError, NotSent, Throttled
+
+DOWNLOAD_TRIES = 3
+
+
+async def follow(job: Job, card: ModelCard, outside: Outside, options: Options, tell: Tell) -> tuple[Job, JobDocument | None]:
+    """Ask about a job until it has ended, or until the run's patience has; return it with the last document seen."""
+    assert job.job_id is not None  # noqa: S101 - the state table: only submitted jobs are followed
+    started = outside.clock.monotonic()
+    polls = lost = 0
+    while True:
+        await outside.clock.sleep(poll_delay(options.poll, polls, outside.clock.jitter()))
+        polls += 1
+        try:
+            document = await outside.provider.job(job.job_id)
+        except JobNotFound:
+            lost += 1
+            if lost >= options.poll.missing_after:
+                return await _record(job, Missing(), outside, tell), None
+            continue
+        except (NotSent, Throttled) as error:
+            if outside.clock.monotonic() - started > options.poll.patience:
+                return job, None
+            wait = error.retry_after if isinstance(error, Throttled) and error.retry_after is not None else 0.0
+            await outside.clock.sleep(max(wait, backoff(min(polls, 6), outside.clock.jitter())))
+            continue
+        lost = 0
+        event = event_of(document, card)
+        if isinstance(event, Progressed):
+            if job.state is not JobState.RUNNING and document.status != "queued":
+                job = await _record(job, event, outside, tell)
+            if outside.clock.monotonic() - started > options.poll.patience:
+                return job, document
+            continue
+        return await _record(job, event, outside, tell), document
+
+
+def event_of(document: JobDocument, card: ModelCard) -> Progressed | Succeeded | Failed:
+    """What a job document means. An unknown status is not terminal."""
+    state = remote_state(card, document.status)
+    if state is RemoteState.SUCCEEDED:
+        return Succeeded(charged=document.credits_charged)
+    if state is RemoteState.FAILED:
+        words = document.error or f"the gateway says {document.status}"
+        if document.credits_charged is None:
+            return Failed(words=words)
+        return Failed(words=words, charged=document.credits_charged)
+    return Progressed(status=document.status)
+
+
+async def _record(job: Job, event: Event, outside: Outside, tell: Tell) -> Job:
+    with anyio.CancelScope(shield=True):
+        job = await outside.ledger.record(job.intent.external_task_id, event)
+    tell(event, job)
+    return job
+
+
+async def collect(job: Job, document: JobDocument | None, name: str, outside: Outside, tell: Tell) -> Job:
+    """Bring a succeeded job's clip home to the path `name` and record it; raises `DownloadError` or `MediaError`."""
+    assert job.job_id is not None  # noqa: S101 - only jobs that the gateway named succeed
+    artifact = await bring(job.job_id, document, name, job.intent.external_task_id, outside)
+    return await _record(job, Stored(artifacts=(artifact,)), outside, tell)
+
+
+async def bring(job_id: JobId, document: JobDocument | None, name: str, scratch_name: str, outside: Outside,
+                *, sha256: str | None = None) -> Artifact:
+    """Download a job's clip, asking the job for a fresh address where the one known has expired.
+
+    With `sha256` the bytes must be those; other bytes are kept in the store all the same and named in the error.
+    """
+    for attempt in range(DOWNLOAD_TRIES):
+        if document is None:
+            document = await outside.provider.job(job_id)
+        url = next((output.url for output in document.outputs if output.type in ("video", "")), None)
+        if url is None:
+            raise DownloadError(f"job {job_id} succeeded without a clip", code="no-output",
+                                hint="it is billed: ask the provider about it, with the job id")
+        scratch = outside.store.scratch(f"{scratch_name}.{attempt}")
+        try:
+            await outside.downloads.fetch(url, scratch)
+            facts = await outside.media.probe(scratch)
+        except (DownloadError, MediaError) as error:
+            await anyio.Path(scratch).unlink(missing_ok=True)
+            if attempt == DOWNLOAD_TRIES - 1:
+                raise
+            document = None if isinstance(error, DownloadError) and error.expired else document
+            await outside.clock.sleep(backoff(attempt, outside.clock.jitter()))
+            continue
+        return await outside.store.keep(scratch, name, facts, sha256=sha256)
+    raise AssertionError("the last try returns or raises")

@@ -1,0 +1,51 @@
+"""Where a request's frames are now: pictures of the repository and frames of upstream clips, published for the gateway."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+import anyio
+
+from manifest_runner.core.model import Artifact, FileFrame, Frame, Request, Shot, ShotFrame, UrlFrame
+from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.engine.types import Outside
+from manifest_runner.errors import StalePlan
+
+ClipOf = Callable[[ShotFrame], Artifact]
+
+
+class Pictures:
+    """Publishes each picture once a run, however many takes use it."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+        self._published: dict[str, str] = {}
+        self._locks: dict[str, anyio.Lock] = {}
+
+    async def addresses(self, shot: Shot, request: Request, card: ModelCard, clip_of: ClipOf) -> Mapping[str, str]:
+        """The frame parameters of a request, each with an address that the gateway can read now.
+
+        `request` names what each frame must be; raises `StalePlan` where a picture's bytes are others by now.
+        """
+        found: dict[str, str] = {}
+        for name, frame in ((card.frames.first, shot.first_frame), (card.frames.last, shot.last_frame)):
+            if frame is not None:
+                found[name] = await self._address(frame, str(request.params[name]), clip_of)
+        return found
+
+    async def _address(self, frame: Frame, identity: str, clip_of: ClipOf) -> str:
+        if isinstance(frame, UrlFrame):
+            return frame.url
+        async with self._locks.setdefault(identity, anyio.Lock()):
+            if identity not in self._published:
+                self._published[identity] = await self._outside.frames.publish(await self._read(frame, identity, clip_of))
+            return self._published[identity]
+
+    async def _read(self, frame: FileFrame | ShotFrame, identity: str, clip_of: ClipOf) -> bytes:
+        if isinstance(frame, ShotFrame):
+            return await self._outside.media.frame(self._outside.store.path_of(clip_of(frame)), frame.frame)
+        picture = self._outside.files.read(frame.path)
+        if identity != f"file:sha256:{hashlib.sha256(picture).hexdigest()}":
+            raise StalePlan(f"{frame.path} changed after the plan was made", hint="plan again")
+        return picture

@@ -1,0 +1,275 @@
+"""The run: a task for each change of the plan, and what ends it early.
+
+A refused shot costs one shot: its siblings finish. What ends a whole run's submissions (no credits, a wrong key, an answer
+that does not fit) lets the jobs that are already paid for finish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import anyio
+
+from manifest_runner.core.fingerprint import fingerprint
+from manifest_runner.core.lifecycle import Event, Submitted
+from manifest_runner.core.lockfile import entry_of
+from manifest_runner.core.model import (
+    Action,
+    Artifact,
+    Change,
+    Intent,
+    Job,
+    JobState,
+    LockEntry,
+    Lockfile,
+    Manifest,
+    Plan,
+    Request,
+    Shot,
+    ShotFrame,
+    TakeKey,
+)
+from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.core.planning import Where, output_path, upstream_frames
+from manifest_runner.core.requests import body_of, clip_frame_identity, task_id
+from manifest_runner.engine.following import bring, collect, follow
+from manifest_runner.engine.lockkeeper import LockKeeper
+from manifest_runner.engine.pictures import Pictures
+from manifest_runner.engine.submission import Tell, Turnstile, submit
+from manifest_runner.engine.types import Ending, Halt, Notice, Observer, Options, Outcome, Outside, Report
+from manifest_runner.errors import BudgetExceeded, JobNotFound, ManifestRunnerError
+from manifest_runner.ports import Held
+
+_STOPPED = "the run was stopped before its turn"
+
+
+async def execute(plan: Plan, *, name: str, manifest: Manifest, card: ModelCard, lockfile: Lockfile, outside: Outside,
+                  options: Options, observe: Observer) -> Report:
+    """Do what the plan says and report how each take ended, in plan order. `name` is the manifest's path from the root of
+    the repository, under which the ledger files its jobs. Cancelling is safe at any point."""
+    run = _Run(name=name, plan=plan, manifest=manifest, card=card, lockfile=lockfile, outside=outside, options=options,
+               observe=observe)
+    return await run.all()
+
+
+class _Run:
+    def __init__(self, *, name: str, plan: Plan, manifest: Manifest, card: ModelCard, lockfile: Lockfile, outside: Outside,
+                 options: Options, observe: Observer) -> None:
+        self.name, self.plan, self.manifest, self.card = name, plan, manifest, card
+        self.outside, self.options, self.observe = outside, options, observe
+        self.shots = {shot.id: shot for shot in manifest.shots}
+        self.entries: Mapping[Where, LockEntry] = lockfile.entries
+        self.jobs: dict[Where, Job] = {}
+        self.clips: dict[Where, Artifact] = {}
+        self.ended = {(change.shot, change.take): anyio.Event() for change in plan.changes}
+        self.outcomes: dict[Where, Outcome] = {}
+        self.halt: ManifestRunnerError | None = None
+        self.turnstile = Turnstile()
+        self.pictures = Pictures(outside)
+        self.keeper = LockKeeper(outside.lock, outside.clock, options.lock_every)
+
+    async def all(self) -> Report:
+        """Run every change; the lockfile is written whatever happens."""
+        self.jobs = {(job.intent.key.shot, job.intent.key.take): job for job in await self.outside.ledger.jobs(self.name)}
+        try:
+            async with anyio.create_task_group() as keeping:
+                keeping.start_soon(self.keeper.run)
+                async with anyio.create_task_group() as group:
+                    for change in self.plan.changes:
+                        if change.action is Action.KEEP:
+                            self._keep(change)  # ten thousand kept takes need no task each
+                    for change in self.plan.changes:
+                        if change.action is not Action.KEEP:
+                            group.start_soon(self._take, change)
+                keeping.cancel_scope.cancel()
+        finally:
+            await self.keeper.flush()
+        order = [self.outcomes[change.shot, change.take] for change in self.plan.changes]
+        return Report(outcomes=tuple(order), halted=self.halt)
+
+    def _halted(self) -> bool:
+        return self.halt is not None
+
+    async def _take(self, change: Change) -> None:
+        """One change, from start to outcome. Errors of this program end the take, not the run."""
+        key = TakeKey(manifest=self.name, shot=change.shot, take=change.take)
+        try:
+            outcome = await self._act(key, change)
+        except BudgetExceeded as error:
+            outcome = Outcome(key=key, action=change.action, ending=Ending.OVER_BUDGET, words=error.message)
+        except Halt as error:
+            self.halt = self.halt or error.cause
+            outcome = Outcome(key=key, action=change.action, ending=Ending.FAILED, words=error.cause.message)
+        except ManifestRunnerError as error:
+            outcome = Outcome(key=key, action=change.action, ending=Ending.FAILED, words=error.message,
+                              charged=self._charged(key), job=self.jobs.get((key.shot, key.take)))
+        if outcome.ending is Ending.FAILED and self.options.fail_fast and self.halt is None:
+            self.halt = ManifestRunnerError(f"{key.shot} failed, and --fail-fast was asked", code="fail-fast")
+        self._end(key, outcome)
+        self.observe(key, outcome)
+
+    def _keep(self, change: Change) -> None:
+        key = TakeKey(manifest=self.name, shot=change.shot, take=change.take)
+        clip = self._entry(key, change).outputs[0]
+        self._end(key, Outcome(key=key, action=change.action, ending=Ending.DONE, artifact=clip))
+
+    def _end(self, key: TakeKey, outcome: Outcome) -> None:
+        where = (key.shot, key.take)
+        if outcome.artifact is not None:
+            self.clips[where] = outcome.artifact
+        self.outcomes[where] = outcome
+        self.ended[where].set()
+
+    async def _act(self, key: TakeKey, change: Change) -> Outcome:
+        match change.action:
+            case Action.DROP:
+                self.keeper.note(key, None)
+                self.observe(key, Notice.DROPPED)
+                return Outcome(key=key, action=change.action, ending=Ending.DONE)
+            case Action.FETCH:
+                return await self._fetch(key, change)
+            case Action.RESUME:
+                job = self.jobs.get((key.shot, key.take)) or await self._adopt(key)
+                if job.state is JobState.INTENDED:
+                    return await self._submit(key, change, job.intent)
+                return await self._finish(key, change, job)
+            case _:
+                return await self._create(key, change)
+
+    def _entry(self, key: TakeKey, change: Change) -> LockEntry:
+        """What is known of a finished take: the ledger where it holds what the plan wants, else the lockfile."""
+        job = self.jobs.get((key.shot, key.take))
+        if job is not None and job.state is JobState.STORED and job.intent.fingerprint == change.fingerprint:
+            self._project(key, job)
+            return entry_of(job)
+        return self.entries[key.shot, key.take]
+
+    def _project(self, key: TakeKey, job: Job) -> None:
+        self.jobs[key.shot, key.take] = job
+        if entry_of(job) != self.entries.get((key.shot, key.take)):
+            self.keeper.note(key, job)
+
+    def _charged(self, key: TakeKey) -> Decimal:
+        job = self.jobs.get((key.shot, key.take))
+        return job.charged or Decimal(0) if job is not None else Decimal(0)
+
+    async def _fetch(self, key: TakeKey, change: Change) -> Outcome:
+        """Put the locked bytes where they belong: from the store, else from the job by way of the API."""
+        entry = self._entry(key, change)
+        place = output_path(self.manifest, key.shot, key.take)
+        locked = entry.outputs[0]
+        artifact = Artifact(path=place, sha256=locked.sha256, bytes=locked.bytes, media=locked.media)
+        if await self.outside.store.place(artifact):
+            self.observe(key, Notice.RESTORED)
+        else:
+            if entry.job_id is None:
+                raise JobNotFound(f"{key.shot} take {key.take}: its bytes are not in the store and the lockfile names no job",
+                                  hint="only rendering it again brings it back")
+            self.observe(key, Notice.DOWNLOADING)
+            artifact = await bring(entry.job_id, None, place, entry.external_task_id, self.outside, sha256=locked.sha256)
+        return Outcome(key=key, action=change.action, ending=Ending.DONE, artifact=artifact)
+
+    async def _create(self, key: TakeKey, change: Change) -> Outcome:
+        shot = self.shots[key.shot]
+        blocked = await self._upstream(shot)
+        if blocked is not None:
+            return Outcome(key=key, action=change.action, ending=Ending.SKIPPED, words=blocked)
+        if self._halted():
+            return Outcome(key=key, action=change.action, ending=Ending.SKIPPED, words=_STOPPED)
+        intent = await self._intent(key, shot, change)
+        self.observe(key, Notice.WAITING)
+        return await self._submit(key, change, intent)
+
+    async def _submit(self, key: TakeKey, change: Change, intent: Intent) -> Outcome:
+        job = await submit(intent, self.card, self.outside, self.options, self.turnstile, self._teller(key), self._halted)
+        if job is None:
+            return Outcome(key=key, action=change.action, ending=Ending.SKIPPED, words=_STOPPED)
+        return await self._finish(key, change, job)
+
+    async def _upstream(self, shot: Shot) -> str | None:
+        """Wait for the clips that a shot takes frames from; the words for it where one of them did not come."""
+        for frame in upstream_frames(shot):
+            where = (frame.shot, self._take_of(frame))
+            await self.ended[where].wait()
+            if where not in self.clips:
+                return f"{frame.shot} take {where[1]} has no clip to take its frame from"
+        return None
+
+    def _take_of(self, frame: ShotFrame) -> int:
+        return frame.take if frame.take is not None else self.shots[frame.shot].cut_take
+
+    def _clip_of(self, frame: ShotFrame) -> Artifact:
+        return self.clips[frame.shot, self._take_of(frame)]
+
+    async def _intent(self, key: TakeKey, shot: Shot, change: Change) -> Intent:
+        """Everything that must be durable: the planned request with the upstream clips that are there now."""
+        assert change.after is not None  # noqa: S101 - what is created was asked for
+        params = dict(change.after.params)
+        for name, frame in ((self.card.frames.first, shot.first_frame), (self.card.frames.last, shot.last_frame)):
+            if isinstance(frame, ShotFrame):
+                params[name] = clip_frame_identity(frame.frame, self._clip_of(frame).sha256)
+        request = Request(model=change.after.model, params=params)
+        digest = fingerprint(request)
+        attempt = self._attempts(key) + 1
+        task = task_id(key, digest, attempt)
+        addresses = await self.pictures.addresses(shot, request, self.card, self._clip_of)
+        body = body_of(request, addresses, task, self.options.callback_url)
+        return Intent(key=key, external_task_id=task, attempt=attempt, fingerprint=digest, request=request, body=body,
+                      reserved=change.quote.credits)
+
+    async def _adopt(self, key: TakeKey) -> Job:
+        """Take over a job that only the lockfile knows, after the gateway has said that it exists for this account."""
+        entry = self.entries[key.shot, key.take]
+        assert entry.job_id is not None  # noqa: S101 - the plan resumes from the lockfile only what names a job
+        await self.outside.provider.job(entry.job_id)
+        intent = Intent(key=key, external_task_id=entry.external_task_id, attempt=entry.attempt, fingerprint=entry.fingerprint,
+                        request=entry.request, body=b"", reserved=entry.estimated)
+        admission = await self.turnstile.admit(intent, self.outside, self.options, self._halted)
+        if admission is None:
+            raise ManifestRunnerError(_STOPPED)
+        if isinstance(admission, Held):
+            return admission.job
+        return await self.outside.ledger.record(intent.external_task_id, Submitted(job_id=entry.job_id))
+
+    def _attempts(self, key: TakeKey) -> int:
+        where = (key.shot, key.take)
+        known = [self.jobs[where].intent.attempt] if where in self.jobs else []
+        if where in self.entries:
+            known.append(self.entries[where].attempt)
+        return max(known, default=0)
+
+    def _teller(self, key: TakeKey) -> Tell:
+        """Hears of each durable event: keeps the job, the lockfile and the observer in step with the ledger."""
+
+        def tell(event: Event, job: Job) -> None:
+            self._project(key, job)
+            self.observe(key, event)
+
+        return tell
+
+    async def _finish(self, key: TakeKey, change: Change, job: Job) -> Outcome:
+        """Bring a job that has left to its end, from whatever state it is in."""
+        self._project(key, job)
+        tell, document = self._teller(key), None
+        try:
+            if job.state in (JobState.SUBMITTED, JobState.RUNNING, JobState.MISSING):
+                job, document = await follow(job, self.card, self.outside, self.options, tell)
+        finally:
+            self.turnstile.freed()
+        if job.state is JobState.SUCCEEDED:
+            self.observe(key, Notice.DOWNLOADING)
+            job = await collect(job, document, output_path(self.manifest, key.shot, key.take), self.outside, tell)
+        return self._outcome(key, change, job)
+
+    def _outcome(self, key: TakeKey, change: Change, job: Job) -> Outcome:
+        ending, words = {
+            JobState.STORED: (Ending.DONE, ""),
+            JobState.FAILED: (Ending.FAILED, job.error),
+            JobState.REFUSED: (Ending.FAILED, job.error),
+            JobState.IN_DOUBT: (Ending.IN_DOUBT, job.error or "it may have been accepted; a person must look"),
+            JobState.MISSING: (Ending.UNFINISHED, f"the gateway does not know job {job.job_id} (any more)"),
+            JobState.INTENDED: (Ending.UNFINISHED, "no answer yet; the same request goes again in the next run"),
+        }.get(job.state, (Ending.UNFINISHED, f"job {job.job_id} is still {job.state.value}"))
+        return Outcome(key=key, action=change.action, ending=ending, words=words, job=job, charged=job.charged or Decimal(0),
+                       artifact=job.artifacts[0] if job.artifacts else None)

@@ -1,0 +1,134 @@
+"""From an intent to a job id: the one place where money leaves.
+
+Laws, in order: the intent is durable before its bytes are sent; only the stored bytes are ever sent; the job id is
+durable before anything else happens, whatever is cancelled meanwhile; what may have been sent is repeated only where the
+card says that its id replays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from manifest_runner.core.lifecycle import Event, InDoubt, Refused, Submitted
+from manifest_runner.core.model import Intent, Job, JobDocument, JobState
+from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.core.polling import backoff
+from manifest_runner.engine.types import Halt, Options, Outside
+from manifest_runner.errors import AccountEmpty, Conflict, FateUnknown, NotSent, Throttled, Unauthorized
+from manifest_runner.errors import Refused as ProviderRefused
+from manifest_runner.ports import Admitted, Held, Wait
+
+Tell = Callable[[Event, Job], None]
+"""Told of each event once it is durable, with the job after it."""
+
+
+class Turnstile:
+    """Lets one task of this process at a time ask the ledger for its turn, in the order in which they came.
+
+    Ten thousand tasks that all asked would cost ten thousand transactions a slot. `freed` wakes the one that waits for a
+    place among the jobs in flight.
+    """
+
+    def __init__(self) -> None:
+        self._line = anyio.Lock()
+        self._freed = anyio.Event()
+
+    def freed(self) -> None:
+        """A job has left the gateway's hands."""
+        self._freed.set()
+        self._freed = anyio.Event()
+
+    async def admit(self, intent: Intent, outside: Outside, options: Options,
+                    halted: Callable[[], bool]) -> Admitted | Held | None:
+        """Wait for the turn of an intent and make it durable; None where the run was halted meanwhile.
+
+        `Held` carries a job past `INTENDED`: another process submitted this take. Raises `BudgetExceeded`.
+        """
+        while not halted():
+            async with self._line:
+                freed = self._freed
+                admission = await outside.ledger.admit(intent, options.limits)
+                if isinstance(admission, Wait):
+                    seconds = admission.seconds * (1.0 + 0.05 * outside.clock.jitter())
+                    if admission.why == "concurrency":
+                        await _first_of(freed, outside, seconds)
+                    else:
+                        await outside.clock.sleep(seconds)
+                    continue
+            if isinstance(admission, Admitted) or admission.job.state is not JobState.INTENDED:
+                return admission
+            await outside.clock.sleep(1.0)  # another process is about to send this take
+        return None
+
+
+async def _first_of(event: anyio.Event, outside: Outside, seconds: float) -> None:
+    """Return when the event is set or the seconds have passed."""
+    async with anyio.create_task_group() as group:
+
+        async def timer() -> None:
+            await outside.clock.sleep(seconds)
+            group.cancel_scope.cancel()
+
+        group.start_soon(timer)
+        await event.wait()
+        group.cancel_scope.cancel()
+
+
+async def submit(intent: Intent, card: ModelCard, outside: Outside, options: Options, turnstile: Turnstile,
+                 tell: Tell, halted: Callable[[], bool]) -> Job | None:
+    """Make an intent durable and send its stored bytes until its fate is known; the job as it then stands in the ledger.
+
+    None: the run was halted before its turn. Still `INTENDED`: sent under a replaying id, no answer yet; the next run
+    sends the same bytes again. Raises `BudgetExceeded`, or `Halt` where no further submission of this run can succeed.
+    """
+    job: Job | None = None
+    for attempt in range(options.tries):
+        admission = await turnstile.admit(intent, outside, options, halted)
+        if admission is None:
+            return job
+        job = admission.job
+        if isinstance(admission, Held):
+            return job
+        halting, retry = None, None
+        # The answer to a POST that has left must be heard and recorded even while the run is being stopped.
+        with anyio.CancelScope(shield=True):
+            if admission.fresh or card.jobs.external_task_id == "replays":
+                event, retry, halting = await _send(job, card, outside)
+            else:
+                event = InDoubt(words="the run that was sending it ended before the answer came")
+            if event is not None:
+                job = await outside.ledger.record(job.intent.external_task_id, event)
+                tell(event, job)
+        if halting is not None:
+            raise halting
+        if retry is None:
+            return job
+        await outside.clock.sleep(max(retry, backoff(attempt, outside.clock.jitter())))
+    return job
+
+
+async def _send(job: Job, card: ModelCard, outside: Outside) -> tuple[Event | None, float | None, Halt | None]:
+    """One POST: the event that it leads to, or the least seconds to wait before the same bytes go again, and whether the whole
+    run must stop."""
+    try:
+        document: JobDocument = await outside.provider.submit(card.path, job.intent.body)
+    except NotSent as error:
+        return (Refused(words=error.message), None, Halt(error)) if error.permanent else (None, 0.0, None)
+    except Throttled as error:
+        seconds = error.retry_after if error.retry_after is not None else 5.0
+        await outside.ledger.pause(seconds)
+        return None, seconds, None
+    except ProviderRefused as error:
+        return Refused(words=error.words or error.message), None, None
+    except (AccountEmpty, Unauthorized) as error:
+        return Refused(words=error.words or error.message), None, Halt(error)
+    except Conflict as error:
+        return InDoubt(words=error.words or error.message), None, Halt(error)
+    except FateUnknown as error:
+        if card.jobs.external_task_id == "replays":
+            return None, 1.0, None
+        return InDoubt(words=error.words or error.message), None, None
+    return Submitted(job_id=document.job_id), None, None
+

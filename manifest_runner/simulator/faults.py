@@ -1,0 +1,154 @@
+"""Faults on demand: what goes wrong, at which request, for which shot. Parsing and deciding are pure.
+
+    submit:500        submit:500-after  submit:429:retry-after=2   submit:429:retry-after=date   submit:429=balance exhausted
+    submit:drop-before   submit:drop-after   submit:malformed-202   submit:other-job   submit:slow=3
+    poll:404          poll:429:retry-after=2   poll:drop   poll:malformed   poll:unknown-status   poll:stuck   poll:slow=3
+    job:fail=words    job:no-outputs    charge:+10
+    download:403      download:drop     download:truncated   download:garbage   download:slow=3
+
+Any HTTP status from 400 to 599 may stand for the ones above. A rule may end in `@N` (only the Nth such request), `xN` (the
+first N) or `%N` (every Nth), and then in `shot=SH0010` (only requests whose external task id begins so; only those are
+counted). After words, `xN` needs a space before it.
+
+Laws: each rule counts for itself every request that it could strike, whether or not it does; of several that strike one
+request, the first wins. `-after`, `drop-after`, `malformed-202` and `other-job` strike once the job is made, `drop-before`
+and a plain status come instead of making it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from manifest_runner.errors import UsageError
+
+
+class Phase(StrEnum):
+    """Where a fault strikes. `JOB` and `CHARGE` strike the making of a job, not a request."""
+
+    SUBMIT = "submit"
+    POLL = "poll"
+    JOB = "job"
+    CHARGE = "charge"
+    DOWNLOAD = "download"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One rule. `kind` is a word of the table above, or `status`, whose number is in `status`; `value` is what stood after
+    `=`; `instead` is true where a submission is answered so instead of making a job; `retry_after` is the text for that header
+    (`date` means an HTTP date), None for no header."""
+
+    phase: Phase
+    kind: str
+    text: str
+    value: str = ""
+    status: int = 0
+    instead: bool = False
+    retry_after: str | None = None
+    how: str = ""
+    n: int = 0
+    shot: str = ""
+
+    def strikes(self, count: int) -> bool:
+        """Whether it strikes the `count`th request (from 1) of those that it could strike."""
+        match self.how:
+            case "@":
+                return count == self.n
+            case "x":
+                return count <= self.n
+            case "%":
+                return count % self.n == 0
+            case _:
+                return True
+
+
+_STATUS = r"(?P<status>[45]\d\d)"
+_RETRY = r"(?::retry-after=(?P<retry>[!-<>-~]+?))?"
+_WORDS = r"(?:=(?P<words>.+?))?"
+_SECONDS = r"(?P<slow>slow)=(?P<seconds>\d+(?:\.\d+)?)"
+
+# phase → the pattern of what may stand after its colon, and how the kinds are told to people
+_KINDS: dict[Phase, tuple[str, str]] = {
+    Phase.SUBMIT: (
+        rf"{_STATUS}(?P<after>-after)?{_RETRY}{_WORDS}|(?P<kind>drop-before|drop-after|malformed-202|other-job)|{_SECONDS}",
+        "STATUS[-after][:retry-after=VALUE][=words], drop-before, drop-after, malformed-202, other-job, slow=SECONDS",
+    ),
+    Phase.POLL: (
+        rf"{_STATUS}{_RETRY}{_WORDS}|(?P<kind>drop|malformed|unknown-status|stuck)|{_SECONDS}",
+        "STATUS[:retry-after=VALUE][=words], drop, malformed, unknown-status, stuck, slow=SECONDS",
+    ),
+    Phase.JOB: (r"fail=(?P<words>.+?)|(?P<kind>no-outputs)", "fail=WORDS, no-outputs"),
+    Phase.CHARGE: (r"(?P<amount>[+-]\d+(?:\.\d+)?)", "+CREDITS, -CREDITS"),
+    Phase.DOWNLOAD: (rf"{_STATUS}{_WORDS}|(?P<kind>drop|truncated|garbage)|{_SECONDS}",
+                     "STATUS, drop, truncated, garbage, slow=SECONDS"),
+}
+
+_SHOT = r"(?:\s+shot=(?P<shot>\S+))?"
+_ATTACHED = r"(?:\s*(?P<how>[@x%])(?P<n>[1-9]\d*))?"
+_SPACED = r"(?:(?:\s*(?=[@%])|\s+)(?P<how>[@x%])(?P<n>[1-9]\d*))?"  # so that words may end in `x2`
+_HAS_WORDS = re.compile(r"fail=|[45]\d\d(?:-after)?(?::retry-after=[^\s=]+)?=")
+_COMPILED = {
+    (phase, tail): re.compile(rf"(?:{kinds}){tail}{_SHOT}")
+    for phase, (kinds, _) in _KINDS.items() for tail in (_ATTACHED, _SPACED)
+}
+
+
+def parse_fault(text: str) -> Fault:
+    """One rule from its text; raises `UsageError` that lists the known faults."""
+    head, _, rest = text.strip().partition(":")
+    if head in Phase.__members__.values():
+        phase = Phase(head)
+        found = _COMPILED[phase, _SPACED if _HAS_WORDS.match(rest) else _ATTACHED].fullmatch(rest)
+        if found:
+            return _fault(phase, text.strip(), {name: value for name, value in found.groupdict().items() if value is not None})
+    known = "; ".join(f"{phase}: {kinds}" for phase, (_, kinds) in _KINDS.items())
+    raise UsageError(f"unknown fault {text!r}", code="unknown-fault",
+                     hint=f"known are {known}; each may end in @N, xN or %N and in shot=ID")
+
+
+def _fault(phase: Phase, text: str, found: dict[str, str]) -> Fault:
+    words = found.get("words", "")
+    return Fault(
+        phase=phase,
+        text=text,
+        kind=found.get("kind") or found.get("slow") or next((name for name in ("status", "amount") if name in found), "fail"),
+        value=found.get("seconds") or found.get("amount") or words,
+        status=int(found.get("status", 0)),
+        instead=("status" in found and "after" not in found) or found.get("kind") == "drop-before",
+        retry_after=found.get("retry"),
+        how=found.get("how", ""),
+        n=int(found.get("n", 0)),
+        shot=found.get("shot", ""),
+    )
+
+
+def decide(
+    faults: Sequence[Fault], counts: Sequence[int], phase: Phase, external_task_id: str
+) -> tuple[Fault | None, tuple[int, ...]]:
+    """Which fault strikes the next request of `phase`, and the counts (one a rule) after it."""
+    struck: Fault | None = None
+    after = list(counts)
+    for index, fault in enumerate(faults):
+        if fault.phase is phase and external_task_id.startswith(fault.shot):
+            after[index] += 1
+            if struck is None and fault.strikes(after[index]):
+                struck = fault
+    return struck, tuple(after)
+
+
+class Faults:
+    """A list of rules and how often each could have struck."""
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self.rules = tuple(parse_fault(text) for text in texts)
+        self._counts = (0,) * len(self.rules)
+
+    def next(self, phase: Phase, external_task_id: str) -> Fault | None:
+        """The fault that strikes now, if any; counts the request."""
+        if not self.rules:
+            return None
+        struck, self._counts = decide(self.rules, self._counts, phase, external_task_id)
+        return struck

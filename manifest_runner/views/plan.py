@@ -1,0 +1,65 @@
+"""A plan as text: one line a take, the change itself below it, and a last line that counts and prices."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import click
+
+from manifest_runner.core.model import Action, Change, Plan, Request
+from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.core.pricing import format_credits, format_total
+from manifest_runner.core.worddiff import around_changes, word_diff
+from manifest_runner.views.text import columns, safe
+
+SYMBOLS = {Action.CREATE: ("+", "green"), Action.REPLACE: ("~", "yellow"), Action.RESUME: (">", "cyan"),
+           Action.FETCH: ("<", "cyan"), Action.KEEP: ("=", None), Action.DROP: ("-", "red")}
+
+_COUNTED = ((Action.RESUME, "to resume"), (Action.FETCH, "to fetch"), (Action.KEEP, "kept"), (Action.DROP, "dropped"))
+
+
+def plan_text(plan: Plan, card: ModelCard, *, verbose: bool = False) -> str:
+    """The whole plan. Takes that are kept are only counted, unless `verbose`."""
+    shown = [change for change in plan.changes if verbose or change.action is not Action.KEEP]
+    lines: list[str] = []
+    for change, line in zip(shown, columns([_row(change) for change in shown]), strict=True):
+        symbol, colour = SYMBOLS[change.action]
+        lines.append(f"  {click.style(symbol, fg=colour, bold=True)} {line}")
+        lines.extend(f"        {text}" for text in _details(change))
+    if lines:
+        lines.append("")
+    return "\n".join([*lines, summary(plan, card)])
+
+
+def _row(change: Change) -> tuple[str, str, str]:
+    reasons = "; ".join(safe(f"{reason.code.value}{f' ({reason.detail})' if reason.detail else ''}") for reason in change.reasons)
+    price = f"{format_credits(change.quote.credits)} credits" if change.quote.credits else ""
+    return (f"{safe(change.shot)} t{change.take}", price, reasons)
+
+
+def _details(change: Change) -> Iterator[str]:
+    """The changed prompt, word by word."""
+    if change.action is not Action.REPLACE or change.before is None or change.after is None:
+        return
+    before, after = _prompt(change.before), _prompt(change.after)
+    if before == after:
+        return
+    styled = {"same": {}, "removed": {"fg": "red", "strikethrough": True}, "added": {"fg": "green"}}
+    marks = {"same": ("", ""), "removed": ("[-", "-]"), "added": ("{+", "+}")}
+    yield "".join(click.style(f"{marks[kind][0]}{safe(text)}{marks[kind][1]}", **styled[kind])  # type: ignore[arg-type]
+                  for kind, text in around_changes(word_diff(before, after)))
+
+
+def _prompt(request: Request) -> str:
+    return str(request.params.get("prompt", ""))
+
+
+def summary(plan: Plan, card: ModelCard) -> str:
+    """`Plan: 3 to render, 9 kept, 1 dropped. 435 credits (₹435).`, or that there is nothing to do."""
+    count = Counter(change.action for change in plan.changes)
+    if plan.is_empty:
+        return f"Nothing to do: {count[Action.KEEP]} kept. 0 credits."
+    parts = [f"{count[Action.CREATE] + count[Action.REPLACE]} to render"]
+    parts += [f"{count[action]} {words}" for action, words in _COUNTED if count[action] or action is Action.KEEP]
+    return f"Plan: {', '.join(parts)}. {format_total(plan.total, card)}."

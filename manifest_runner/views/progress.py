@@ -1,0 +1,152 @@
+"""What a run says while it goes on: a bar on a terminal, one plain line an event elsewhere, or JSON lines for programs.
+
+Each is an `engine.Observer`. None of them may stop a run: a closed output is ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any, Protocol, TextIO
+
+import click
+
+from manifest_runner.core.lifecycle import Event, Failed, InDoubt, Missing, Progressed, Refused, Stored, Submitted, Succeeded
+from manifest_runner.core.model import TakeKey
+from manifest_runner.core.pricing import format_credits
+from manifest_runner.engine.types import Ending, Notice, Outcome
+from manifest_runner.views.text import safe
+
+What = Event | Notice | Outcome
+
+
+class Progress(Protocol):
+    """An observer with a beginning and an end."""
+
+    def __enter__(self) -> Progress: ...
+    def __exit__(self, *details: object) -> None: ...
+    def __call__(self, key: TakeKey, what: What) -> None: ...
+
+
+def phrase(what: What) -> str:
+    """An event in a few words, or nothing where it is not worth a line."""
+    match what:
+        case Submitted():
+            return f"submitted as {what.job_id}"
+        case Progressed():
+            return what.status
+        case Succeeded():
+            return "rendered" if what.charged is None else f"rendered, {format_credits(what.charged)} credits"
+        case Failed() | Refused():
+            return f"failed: {what.words}"
+        case InDoubt():
+            return "in doubt: its answer was lost"
+        case Missing():
+            return "the gateway does not know it (any more)"
+        case Stored():
+            return "clip stored"
+        case Notice.RESTORED:
+            return "restored from the store"
+        case Notice.DROPPED:
+            return "dropped from the lockfile; its clip is kept in the store"
+        case Outcome() if what.ending not in (Ending.DONE, Ending.FAILED):
+            return f"{what.ending.value}: {what.words}"
+        case _:
+            return ""
+
+
+class Lines:
+    """One line an event on `stream`, as CI logs want it."""
+
+    def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
+        self._stream = stream
+        self._quiet = quiet
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        return
+
+    def __call__(self, key: TakeKey, what: What) -> None:
+        words = phrase(what)
+        if words and not self._quiet:
+            self._write(f"{key.shot} t{key.take}: {safe(words)}")
+
+    def _write(self, line: str) -> None:
+        try:
+            click.echo(line, file=self._stream)
+        except OSError:
+            return
+
+
+class JsonLines(Lines):
+    """One JSON object an event."""
+
+    def __call__(self, key: TakeKey, what: What) -> None:
+        words = phrase(what)
+        if words:
+            name = what.value if isinstance(what, Notice) else type(what).__name__.lower()
+            body: dict[str, Any] = {"shot": key.shot, "take": key.take, "event": name, "words": words}
+            self._write(json.dumps(body, ensure_ascii=False))
+
+
+class Bar:
+    """A bar over all takes on a terminal, and a line for each that ends."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = RichProgress(TextColumn("rendering"), BarColumn(bar_width=32), MofNCompleteColumn(), TimeElapsedColumn(),
+                                 TextColumn("{task.fields[now]}"), console=self._console)
+        self._task = self._bar.add_task("rendering", total=total, now="")
+        self._at: dict[TakeKey, str] = {}
+
+    def __enter__(self) -> Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._bar.update(self._task, now="")
+        self._bar.stop()
+
+    def __call__(self, key: TakeKey, what: What) -> None:
+        try:
+            if isinstance(what, Outcome):
+                self._at.pop(key, None)
+                self._ended(key, what)
+            else:
+                self._at[key] = _stage(what)
+            stages = Counter(self._at.values())
+            now = "  ".join(f"{count} {stage}" for stage, count in sorted(stages.items()) if stage)
+            self._bar.update(self._task, now=now)
+        except OSError:
+            return
+
+    def _ended(self, key: TakeKey, outcome: Outcome) -> None:
+        from rich.text import Text
+
+        self._bar.advance(self._task)
+        good = outcome.ending is Ending.DONE
+        name = f"{key.shot} t{key.take}"
+        if good:
+            detail = outcome.artifact.path if outcome.artifact is not None else outcome.action.value
+        else:
+            detail = f"{outcome.ending.value}: {outcome.words}"
+        self._console.print(Text.assemble(("✓ " if good else "✗ ", "green" if good else "red"), (f"{name:<22}", "bold"),
+                                          (safe(detail), "dim" if good else "")))
+
+
+def _stage(what: What) -> str:
+    match what:
+        case Notice.WAITING:
+            return "waiting"
+        case Notice.DOWNLOADING | Succeeded():
+            return "downloading"
+        case Submitted() | Progressed() | Notice.SENDING:
+            return "at the gateway"
+        case _:
+            return ""

@@ -1,0 +1,88 @@
+"""Where everything stands, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from manifest_runner.core.lifecycle import HOLDING
+from manifest_runner.core.model import Action, Change, Job, JobState, Plan
+from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.core.planning import Where
+from manifest_runner.core.pricing import format_credits, format_total
+from manifest_runner.views.text import columns, safe
+
+_WORDS = {
+    JobState.INTENDED: "sending, or stopped while sending",
+    JobState.SUBMITTED: "at the gateway",
+    JobState.RUNNING: "at the gateway",
+    JobState.IN_DOUBT: "in doubt: it may have been accepted",
+    JobState.MISSING: "missing: the gateway does not know it (any more)",
+    JobState.SUCCEEDED: "rendered and paid for, its clip not here yet",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One take: what is known of it and what the plan would do."""
+
+    change: Change
+    job: Job | None
+
+    @property
+    def words(self) -> str:
+        if self.job is not None and self.job.state in _WORDS:
+            return _WORDS[self.job.state]
+        return {Action.KEEP: "done", Action.FETCH: "done, its clip is not in its place", Action.DROP: "no longer in the manifest",
+                Action.REPLACE: "changed since it was rendered", Action.CREATE: "not rendered"}.get(self.change.action, "unfinished")
+
+
+def standings(plan: Plan, jobs: Mapping[Where, Job]) -> list[Standing]:
+    return [Standing(change=change, job=jobs.get((change.shot, change.take))) for change in plan.changes]
+
+
+def spent(jobs: Mapping[Where, Job]) -> tuple[Decimal, Decimal]:
+    """Credits charged for, and still reserved by, the latest attempts of these takes."""
+    charged = sum((job.charged or Decimal(0) for job in jobs.values()), Decimal(0))
+    reserved = sum((job.intent.reserved for job in jobs.values() if job.state in HOLDING), Decimal(0))
+    return charged, reserved
+
+
+def status_text(rows: Sequence[Standing], jobs: Mapping[Where, Job], card: ModelCard, next_commands: Sequence[str],
+                *, verbose: bool) -> str:
+    """A line for every take that is not done (all with `verbose`), a summary, and what to type next."""
+    shown = [row for row in rows if verbose or row.change.action is not Action.KEEP]
+    table = columns([(f"{safe(row.change.shot)} t{row.change.take}", row.words, _job(row.job)) for row in shown])
+    done = sum(row.change.action is Action.KEEP for row in rows)
+    charged, reserved = spent(jobs)
+    money = f"{format_total(charged, card)} charged"
+    if reserved:
+        money += f", {format_credits(reserved)} reserved"
+    lines = [*(f"  {line}" for line in table), *([""] if table else []), f"{done} of {len(rows)} takes done. {money}."]
+    lines += [f"next: {click.style(command, bold=True)}" for command in next_commands]
+    return "\n".join(lines)
+
+
+def _job(job: Job | None) -> str:
+    if job is None:
+        return ""
+    name = job.job_id or job.intent.external_task_id if job.state in _WORDS else ""
+    return safe(f"{name} {job.error}".strip())
+
+
+def status_dict(rows: Sequence[Standing], jobs: Mapping[Where, Job], next_commands: Sequence[str]) -> dict[str, Any]:
+    charged, reserved = spent(jobs)
+    return {
+        "takes": [{"shot": row.change.shot, "take": row.change.take, "action": row.change.action.value, "words": row.words,
+                   "state": row.job.state.value if row.job is not None else None,
+                   "job_id": row.job.job_id if row.job is not None else None,
+                   "external_task_id": row.job.intent.external_task_id if row.job is not None else None,
+                   "error": row.job.error if row.job is not None else ""} for row in rows],
+        "charged": format(charged, "f"),
+        "reserved": format(reserved, "f"),
+        "next": list(next_commands),
+    }

@@ -1,0 +1,139 @@
+"""The lockfile: the same takes, the same bytes; nothing in it trusted, nothing lost."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from manifest_runner.core.lockfile import read, with_jobs, write
+from manifest_runner.core.model import JobState, Lockfile, ShotId, TakeKey
+from manifest_runner.errors import InvalidInput
+from tests.builders import entry, job, manifest_of, plan_of, rendered
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+SHOTS = """
+shots:
+  - {id: SH0020, prompt: "Zwei Worte, größer"}
+  - {id: SH0010, prompt: one, takes: 2, camera: {move: zoom_in, amount: 3}}
+  - {id: SH0030, prompt: three, first_frame: {shot: SH0010, frame: last}}
+"""
+
+
+def lockfile() -> Lockfile:
+    entries = {(ShotId(shot), take): value for (shot, take), value in rendered(manifest_of(SHOTS)).items()}
+    return Lockfile(entries=entries)
+
+
+def key(shot: str, take: int = 1) -> TakeKey:
+    return TakeKey(manifest="test.yaml", shot=ShotId(shot), take=take)
+
+
+def test_the_bytes_of_a_lockfile_are_pinned() -> None:
+    assert write(lockfile(), manifest="test.yaml") == (GOLDEN / "lockfile.json").read_text(encoding="utf-8")
+
+
+def test_what_is_written_reads_back_the_same() -> None:
+    text = write(lockfile(), manifest="test.yaml")
+    assert read(text, path="test.lock.json") == lockfile()
+    assert write(read(text, path="test.lock.json"), manifest="test.yaml") == text
+
+
+def test_the_order_in_which_takes_came_does_not_show() -> None:
+    there = lockfile()
+    back = Lockfile(entries=dict(reversed(there.entries.items())))
+    assert write(there, manifest="x.yaml") == write(back, manifest="x.yaml")
+
+
+def test_fields_of_a_newer_version_survive_a_rewrite() -> None:
+    data = json.loads(write(lockfile(), manifest="test.yaml"))
+    data["colour"] = "rec709"
+    data["shots"]["SH0010"]["takes"]["1"]["verdict"] = {"black": False}
+    again = json.loads(write(read(json.dumps(data), path="x"), manifest="test.yaml"))
+    assert again["colour"] == "rec709"
+    assert again["shots"]["SH0010"]["takes"]["1"]["verdict"] == {"black": False}
+
+
+def test_a_lockfile_holds_no_time_address_or_total() -> None:
+    text = write(lockfile(), manifest="test.yaml")
+    assert not [word for word in ("http", "total", "_at", "host", "time\"") if word in text]
+
+
+def test_credits_are_written_one_way() -> None:
+    request = rendered(manifest_of(SHOTS))["SH0020", 1].request
+    there = entry(request, shot="SH0020")
+    for amount in (Decimal("145"), Decimal("145.0"), Decimal("1.45E+2")):
+        from dataclasses import replace
+
+        text = write(Lockfile(entries={(ShotId("SH0020"), 1): replace(there, charged=amount)}), manifest="x")
+        assert json.loads(text)["shots"]["SH0020"]["takes"]["1"]["credits"]["charged"] == "145"
+
+
+BROKEN = {
+    "not JSON": "{",
+    "a list": "[]",
+    "NaN": '{"version": 1, "shots": {"A": NaN}}',
+    "a newer version": '{"version": 2, "shots": {}}',
+    "nested without end": "[" * 100_000,
+    "a merge conflict": "<<<<<<< ours\n{}\n=======\n{}\n>>>>>>> theirs\n",
+    "takes as a list": '{"version": 1, "shots": {"A": {"takes": []}}}',
+    "take zero": '{"version": 1, "shots": {"A": {"takes": {"0": {}}}}}',
+    "no state": '{"version": 1, "shots": {"A": {"takes": {"1": {}}}}}',
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
+def test_a_damaged_lockfile_is_a_diagnostic(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read(text, path="x.lock.json")
+    assert caught.value.diagnostics[0].source is not None
+    assert caught.value.diagnostics[0].source.path == "x.lock.json"
+
+
+@pytest.mark.parametrize(("field", "value"), [
+    ("attempt", True), ("attempt", "1"), ("job_id", 7), ("request", []), ("fingerprint", None), ("outputs", {}),
+    ("outputs", [{"path": "x", "sha256": "../../etc", "bytes": 1}]), ("outputs", [{"path": "x", "sha256": "a" * 64, "bytes": "1"}]),
+    ("credits", {"estimated": "-1"}), ("credits", {"estimated": "NaN"}), ("credits", {"estimated": 5}), ("credits", [])])
+def test_a_value_of_the_wrong_shape_is_named_with_its_place(field: str, value: object) -> None:
+    data = json.loads(write(lockfile(), manifest="test.yaml"))
+    data["shots"]["SH0010"]["takes"]["2"][field] = value
+    with pytest.raises(InvalidInput) as caught:
+        read(json.dumps(data), path="x")
+    assert f"shots.SH0010.takes.2.{field}" in caught.value.diagnostics[0].message
+
+
+def test_only_the_takes_that_changed_are_touched() -> None:
+    before = lockfile()
+    request = before.entries[ShotId("SH0020"), 1].request
+    after = with_jobs(before, {key("SH0020"): job(request, shot="SH0020", state=JobState.STORED, attempt=2)})
+    changed = {where for where in before.entries if before.entries[where] != after.entries[where]}
+    assert changed == {("SH0020", 1)}
+
+
+def test_a_new_attempt_never_makes_the_lockfile_forget_the_last_good_clip() -> None:
+    before = lockfile()
+    other = plan_of(manifest_of("shots:\n  - {id: SH0020, prompt: other}\n")).changes[0].after
+    assert other is not None
+    for state in (JobState.SUBMITTED, JobState.RUNNING, JobState.FAILED, JobState.IN_DOUBT, JobState.SUCCEEDED):
+        assert with_jobs(before, {key("SH0020"): job(other, shot="SH0020", state=state, attempt=2)}) == before
+
+
+def test_a_first_attempt_shows_while_it_is_under_way_and_goes_when_it_is_abandoned() -> None:
+    request = plan_of(manifest_of("shots:\n  - {id: A, prompt: x}\n")).changes[0].after
+    assert request is not None
+    under_way = with_jobs(Lockfile(), {key("A"): job(request, shot="A", state=JobState.SUBMITTED)})
+    assert under_way.entries[ShotId("A"), 1].state is JobState.SUBMITTED
+    assert not with_jobs(under_way, {key("A"): job(request, shot="A", state=JobState.ABANDONED)}).entries
+
+
+def test_what_was_never_a_job_is_not_shown() -> None:
+    request = plan_of(manifest_of("shots:\n  - {id: A, prompt: x}\n")).changes[0].after
+    assert request is not None
+    for state in (JobState.INTENDED, JobState.REFUSED):
+        assert not with_jobs(Lockfile(), {key("A"): job(request, shot="A", state=state)}).entries
+
+
+def test_a_dropped_take_is_removed() -> None:
+    assert (ShotId("SH0020"), 1) not in with_jobs(lockfile(), {key("SH0020"): None}).entries

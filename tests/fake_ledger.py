@@ -1,0 +1,121 @@
+"""`ports.Ledger` in memory, written the slow and plain way: every sum is counted from all jobs, every time.
+
+The contract tests hold it and the real one to the same sentences. Ledgers that share `Books` are runs on one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_CEILING, Decimal
+
+from manifest_runner.core import limits as rules
+from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event
+from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobState
+from manifest_runner.errors import LedgerError
+from manifest_runner.ports import Admission, Admitted, Held, SpendingLimits, Wait
+
+DAY = 86400
+
+
+@dataclass(slots=True)
+class Entry:
+    """A job and what the limits need to know of it."""
+
+    job: Job
+    run: str
+    day: int
+    touched: float
+    settled_by: str = ""
+
+
+@dataclass(slots=True)
+class Books:
+    """What a ledger file would hold for one account. Entries keep the order in which they were made."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    meter: rules.Meter = field(default_factory=rules.Meter)
+    events: list[tuple[str | None, object]] = field(default_factory=list)
+
+
+class InMemoryLedger:
+    """The ledger of one account for one run; nothing of it outlives the process."""
+
+    def __init__(self, *, wall: Callable[[], float], run: str = "run-1", books: Books | None = None) -> None:
+        self.books = Books() if books is None else books
+        self.run = run
+        self._wall = wall
+
+    async def admit(self, intent: Intent, limits: SpendingLimits) -> Admission:
+        now = self._wall()
+        self.books.meter = rules.steady(self.books.meter, now)
+        known = self.books.entries.get(intent.external_task_id)
+        if known is not None and known.job.state is not JobState.INTENDED:
+            return Held(job=known.job)
+        if known is None:
+            alive = [entry.job for entry in self.books.entries.values()
+                     if entry.job.intent.key == intent.key and entry.job.state in UNFINISHED]
+            if alive:
+                return Held(job=max(alive, key=lambda job: job.intent.attempt))
+            if rules.sensible(intent.reserved) is None:
+                raise LedgerError(f"no amount: {intent.reserved}")
+            intent = replace(intent, reserved=_micro(intent.reserved))
+            spent = self.run_spending(intent.key.manifest)
+            rules.refuse_overspending(limits.run_credits, spent, intent.reserved, of="this run")
+            rules.refuse_overspending(limits.daily_credits, self.day_spending(), intent.reserved, of="today (UTC)")
+        if pause := rules.pause_left(self.books.meter, now):
+            return Wait(seconds=pause, why="pause")
+        if rate := rules.rate_left(self.books.meter, limits.rate, now):
+            return Wait(seconds=rate, why="rate")
+        if known is None and limits.concurrency is not None and self.in_flight() >= limits.concurrency:
+            return Wait(seconds=1.0, why="concurrency")
+        self.books.meter = rules.take_slot(self.books.meter, limits.rate, now)
+        if known is None:
+            known = Entry(job=Job(intent=intent, state=JobState.INTENDED), run=self.run, day=int(now // DAY), touched=now)
+            self.books.entries[intent.external_task_id] = known
+        known.touched = now
+        return Admitted(job=known.job)
+
+    async def record(self, external_task_id: ExternalTaskId, event: Event) -> Job:
+        entry = self.books.entries.get(external_task_id)
+        if entry is None:
+            raise LedgerError(f"no submission {external_task_id}")
+        job = rules.apply(entry.job, event)
+        entry.job = job if job.charged is None else replace(job, charged=_micro(job.charged))
+        entry.touched = self._wall()
+        if job.state not in HOLDING and not entry.settled_by:
+            entry.settled_by = self.run
+        self.books.events.append((external_task_id, event))
+        return entry.job
+
+    async def pause(self, seconds: float) -> None:
+        now = self._wall()
+        self.books.meter = rules.paused(rules.steady(self.books.meter, now), seconds, now)
+
+    async def jobs(self, manifest: str) -> Sequence[Job]:
+        mine = [entry.job for entry in self.books.entries.values() if entry.job.intent.key.manifest == manifest]
+        latest = {(job.intent.key.shot, job.intent.key.take): job for job in sorted(mine, key=lambda job: job.intent.attempt)}
+        return [latest[key] for key in sorted(latest)]
+
+    def run_spending(self, manifest: str) -> Decimal:
+        """What counts against this run's limit."""
+        return sum((rules.cost(entry.job) for entry in self.books.entries.values()
+                    if self.run in (entry.run, entry.settled_by)
+                    or (entry.job.intent.key.manifest == manifest and entry.job.state in HOLDING)), Decimal(0))
+
+    def day_spending(self) -> Decimal:
+        """What counts against today's limit."""
+        today = int(self._wall() // DAY)
+        return sum((rules.cost(entry.job) for entry in self.books.entries.values()
+                    if entry.day == today or entry.job.state in HOLDING), Decimal(0))
+
+    def in_flight(self) -> int:
+        """Jobs that hold a place, without the forgotten ones."""
+        now = self._wall()
+        return sum(entry.job.state in IN_FLIGHT
+                   and now - entry.touched <= (120 if entry.job.state is JobState.INTENDED else 3600)
+                   for entry in self.books.entries.values())
+
+
+def _micro(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.000001"), rounding=ROUND_CEILING)
