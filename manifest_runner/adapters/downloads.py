@@ -242,7 +242,7 @@ class HttpDownloads:
     async def _receive(self, response: httpx.Response, url: str, sink: _Sink) -> None:
         began, counted = self._clock.monotonic(), 0
         try:
-            async for chunk in response.aiter_raw():
+            async for chunk in response.aiter_bytes():  # the bytes as sent: what is encoded was refused
                 await sink.add(chunk, url)
                 counted += len(chunk)
                 elapsed = self._clock.monotonic() - began

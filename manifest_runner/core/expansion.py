@@ -178,6 +178,7 @@ class _Expansion:
         name = merged.get("id")
         if isinstance(name, str) and "{" in name:
             name = self._fill(name, local, (*pointer, "id"))
+            name = str(name) if type(name) in (int, float) else name  # an id is a word, even where an axis holds numbers
             del merged["id"]
             filled = {} if name is _GONE else {"id": name}
         else:

@@ -156,6 +156,9 @@ def _missing_keys(error: Any, pointer: Pointer) -> Iterator[Finding]:
     # jsonschema reports each missing key by itself and names it in its message only: find it by what is absent.
     absent = [key for key in error.validator_value if key not in error.instance]
     key = next(key for key in absent if error.message.startswith(repr(key)))
+    known = error.schema.get("properties", {})
+    if any(closest(str(other), known) == key for other in error.instance if other not in known):
+        return  # a misspelt key is one mistake, not two
     whole = error.schema.get("x-name") or named(pointer)
     yield Finding(code="missing-key", message=f"{whole} has no {key}", pointer=(*pointer, key), absent=True)
 
@@ -198,7 +201,7 @@ def _choice(error: Any, name: str) -> tuple[str, str | None]:
 def _pattern(error: Any, name: str) -> tuple[str, str | None]:
     says = error.schema.get("x-says") or "is not written as it must be"
     examples = error.schema.get("examples")
-    return f"{name} {says}; {shown(error.instance)} does not fit", f"for example {examples[0]}" if examples else None
+    return f"{name} is {shown(error.instance)}; it {says}", f"for example {examples[0]}" if examples else None
 
 
 def _length(error: Any, name: str) -> tuple[str, str | None]:

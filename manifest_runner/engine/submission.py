@@ -48,6 +48,8 @@ class Turnstile:
         """
         while not halted():
             async with self._line:
+                if halted():  # while it stood in line
+                    break
                 freed = self._freed
                 admission = await outside.ledger.admit(intent, options.limits)
                 if isinstance(admission, Wait):

@@ -96,7 +96,9 @@ def _frames(brief: Brief) -> Iterator[Planes]:
     words = Words(shot=brief.shot, take=brief.take, duration=brief.duration, prompt=brief.prompt, move=move)
     slate = Slate(words, size=size, frames=brief.frames, frame_rate=brief.frame_rate)
     stage = _Stage(_backdrop(brief, move, window), move, window)
-    last = None if brief.last_picture is None else to_planes(_covering(brief.last_picture, "last picture", size).crop((0, 0, *window)))
+    last = None
+    if brief.last_picture is not None:
+        last = to_planes(_covering(brief.last_picture, "last picture", size).crop((0, 0, *window)))
     sheet = canvas(*size)
     for index in range(brief.frames):
         progress = index / (brief.frames - 1) if brief.frames > 1 else 0.0
@@ -180,7 +182,8 @@ class _Stage:
 
 
 def _enlarged(plane: Image.Image) -> Image.Image:
-    """The plane with FINE samples a pixel, one of them exactly at each pixel's centre: an unmoved camera shows the picture itself."""
+    """The plane with FINE samples a pixel, one of them exactly at each pixel's centre, so that an unmoved camera shows the
+    picture itself."""
     inset = (FINE - 1) / (2 * FINE)
     width, height = plane.size
     return plane.resize((FINE * (width - 1) + 1, FINE * (height - 1) + 1), Image.Resampling.BICUBIC,

@@ -29,7 +29,7 @@ BT709 = 1  # the number of H.264's VUI for primaries, transfer and matrix alike
 
 def to_planes(picture: Image.Image) -> Planes:
     """The planes of an RGB picture of even size."""
-    frame = av.VideoFrame.from_image(picture.convert("RGB")).reformat(
+    frame = av.VideoFrame.from_bytes(picture.convert("RGBA").tobytes(), *picture.size).reformat(
         format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
     y, u, v = (Image.frombytes("L", (plane.width, plane.height), bytes(plane), "raw", "L", plane.line_size)
                for plane in frame.planes)
@@ -38,7 +38,7 @@ def to_planes(picture: Image.Image) -> Planes:
 
 def crop(planes: Planes, box: tuple[int, int, int, int]) -> Planes:
     """The part of `planes` inside `box` (left, upper, right, lower in luma pixels, all even)."""
-    half = tuple(edge // 2 for edge in box)
+    half = (box[0] // 2, box[1] // 2, box[2] // 2, box[3] // 2)
     return planes[0].crop(box), planes[1].crop(half), planes[2].crop(half)
 
 
@@ -69,7 +69,7 @@ def encode(frames: Iterable[Planes], to: Path, *, size: tuple[int, int], frame_r
     options = {"preset": "ultrafast", "qp": "25", "threads": "1"}
     try:
         with av.open(str(to), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            container.flags |= ContainerFlags.bitexact.value
+            container.flags = ContainerFlags.bitexact | container.flags
             stream = container.add_stream("libx264", rate=frame_rate, options=options)
             stream.width, stream.height = size
             stream.pix_fmt = "yuv420p"

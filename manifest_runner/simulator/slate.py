@@ -78,7 +78,7 @@ class Slate:
 
     def _count(self, onto: Planes, text: str, right: int, top: int, size: int, ink: Color) -> None:
         """Figures in cells of one width, so that they do not dance; grey needs luma alone."""
-        cells = [self._cell("0" if character == " " else character, size, PAPER if character == " " else ink) for character in text]
+        cells = [self._cell(character, size, ink) for character in text]
         x = right - sum(cell.width for cell in cells)
         for cell in cells:
             onto[0].paste(cell, (x, self._top + top))
@@ -88,7 +88,9 @@ class Slate:
         key = (character, size, ink)
         if key not in self._cells:
             font = self._font(size)
-            box = (2 * math.ceil(font.getlength(character) / 2), 2 * math.ceil(size * self._unit * 0.45))
+            # A blank stands for a missing figure and is as wide as one.
+            wide = font.getlength("0" if character == " " else character)
+            box = (2 * math.ceil(wide / 2), 2 * math.ceil(size * self._unit * 0.45))
             cell = Image.new("RGB", box, PAPER)
             ImageDraw.Draw(cell).text((box[0] / 2, box[1] / 2), character, font=font, fill=ink, anchor="mm")
             self._cells[key] = to_planes(cell)[0]
@@ -177,7 +179,8 @@ def drawable(text: str) -> str:
 
 def wrapped(text: str, font: ImageFont.FreeTypeFont, width: float, rows: int) -> list[str]:
     """The first `rows` lines of `text` broken at spaces; the last ends in an ellipsis where there is more."""
-    lines, rest = [], text.split()
+    lines: list[str] = []
+    rest = text.split()
     while rest and len(lines) < rows:
         count = 1
         while count < len(rest) and font.getlength(" ".join(rest[:count + 1])) <= width:
@@ -245,7 +248,8 @@ class _Pen:
                 self.arrow(ends if sign < 0 else ends[::-1])
 
     def path(self, points: Sequence[tuple[float, float]], color: Color) -> None:
-        self._draw.line([(x * self._side, y * self._side) for x, y in points], fill=color, width=round(self._side * 0.035), joint="curve")
+        scaled = [(x * self._side, y * self._side) for x, y in points]
+        self._draw.line(scaled, fill=color, width=round(self._side * 0.035), joint="curve")
 
     def dot(self, x: float, y: float, radius: float) -> None:
         self._draw.ellipse([self._side * edge for edge in (x - radius, y - radius, x + radius, y + radius)], fill=ACCENT)

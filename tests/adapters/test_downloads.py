@@ -1,3 +1,5 @@
+# ruff: noqa: ASYNC240 (tests may look at their own small files while the loop stands still)
+
 from __future__ import annotations
 
 import gzip
@@ -5,6 +7,7 @@ import os
 import stat
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -81,7 +84,8 @@ def site() -> Iterator[Site]:
             state.seen.append(Seen(self.path, {name.lower(): value for name, value in self.headers.items()}))
             step = state.script[min(len(state.seen), len(state.script)) - 1]
             self.close_connection = True
-            step(self)
+            with suppress(ConnectionError):  # the client may have seen enough
+                step(self)
 
         def log_message(self, *args: object) -> None:
             pass
@@ -200,7 +204,8 @@ async def test_the_file_is_synced_before_the_fetch_returns(site: Site, to: Path,
     assert synced == [len(CLIP)]
 
 
-@pytest.mark.parametrize("make", [lambda path: path.write_bytes(b"mine"), lambda path: path.symlink_to(path.with_name("victim"))])
+@pytest.mark.parametrize("make", [lambda path: path.write_bytes(b"mine"),
+                                  lambda path: path.symlink_to(path.with_name("victim"))])
 async def test_what_is_there_already_is_never_written_over(site: Site, to: Path, make: Callable[[Path], None]) -> None:
     make(to)
     site.script = [whole()]
@@ -211,7 +216,8 @@ async def test_what_is_there_already_is_never_written_over(site: Site, to: Path,
     assert not site.seen
 
 
-async def test_a_missing_folder_or_a_full_disk_is_a_download_error(site: Site, to: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_folder_or_a_full_disk_is_a_download_error(site: Site, to: Path,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     site.script = [whole()]
     await refused(site.url(), to / "deeper")
 
@@ -368,10 +374,11 @@ async def test_a_stream_of_another_length_than_announced_is_broken(to: Path) -> 
 
 PUBLIC = ["93.184.216.34", "8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"]
 NOT_PUBLIC = [
-    "127.0.0.1", "127.255.255.254", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+    "127.0.0.1", "127.255.255.254", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",  # noqa: S104
     "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1", "::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1",
     "fd00:ec2::254", "fec0::1", "ff02::1", "2001:db8::1", "2001::1", "2002:7f00:1::", "::ffff:127.0.0.1", "::ffff:a00:1",
-    "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "::127.0.0.1", "", "localhost", "2130706433",
+    "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "::127.0.0.1", "", "localhost",
+    "2130706433",
 ]
 
 
@@ -395,7 +402,8 @@ def test_hosts_that_are_local_at_a_glance_are_known_without_resolving(host: str,
 
 
 LOCAL_URLS = ["http://127.0.0.1:{port}/", "http://localhost:{port}/", "http://2130706433:{port}/", "http://0x7f.1:{port}/",
-              "http://127.1:{port}/", "http://0:{port}/", "http://0.0.0.0:{port}/", "http://[::1]:{port}/",
+              "http://127.1:{port}/", "http://0:{port}/", "http://0.0.0.0:{port}/",
+              "http://[::1]:{port}/",
               "http://[::ffff:127.0.0.1]:{port}/", "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/",
               "http://[64:ff9b::7f00:1]/"]
 
@@ -464,18 +472,16 @@ async def test_redirects_are_followed_hop_by_hop(site: Site, to: Path) -> None:
 
 
 async def test_a_redirect_to_a_local_address_is_refused(site: Site, to: Path) -> None:
-    resolve, _ = resolving(["127.0.0.1"])
+    resolve, _ = resolving(["93.184.216.34"], ["127.0.0.1"])
     hops: list[str] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
         hops.append(str(request.url))
-        return httpx.Response(302, headers={"Location": site.url()})
+        return httpx.Response(302, headers={"Location": site.url(host="inner.example")})
 
     site.script = [whole()]
     async with HttpDownloads(clock=FakeClock(), resolve=resolve) as downloads:  # type: ignore[arg-type]
-        public = httpx.MockTransport(handler)
-        downloads._direct = public
-        downloads._resolve = resolving(["93.184.216.34"], ["127.0.0.1"])[0]  # type: ignore[assignment]
+        downloads._direct = httpx.MockTransport(handler)
         with pytest.raises(DownloadError, match="not on the public Internet"):
             await downloads.fetch("https://cdn.example/a", to)
     assert hops == ["https://93.184.216.34/a"]

@@ -387,7 +387,8 @@ async def test_a_key_that_the_gateway_echoes_is_shown_nowhere(status: int, echo:
     assert not [text for text in [*seen, caplog.text] if "canary" in text.lower()]
 
 
-@pytest.mark.parametrize("error", [httpx.ReadError(f"x {CANARY}"), httpx.ConnectError(CANARY), ValueError(f"header {CANARY!r}")])
+@pytest.mark.parametrize("error", [httpx.ReadError(f"x {CANARY}"), httpx.ConnectError(CANARY),
+                                   ValueError(f"header {CANARY!r}")])
 async def test_a_key_in_a_foreign_error_is_shown_nowhere(error: Exception) -> None:
     caught = await failure(submit, raising(error))  # the foreign error also carries the request and its headers
     assert "canary" not in "".join(traceback.format_exception(caught)) + caught.words
@@ -516,8 +517,8 @@ def certificate(tmp_path: Path) -> ssl.SSLContext:
     """A server's context with a certificate that nobody knows."""
     if shutil.which("openssl") is None:
         pytest.skip("makes its certificate with openssl")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", "1", "-subj", "/CN=localhost", "-keyout", "key", "-out", "cert"], check=True, capture_output=True, cwd=tmp_path)
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost"
+    subprocess.run([*command.split(), "-keyout", "key", "-out", "cert"], check=True, capture_output=True, cwd=tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
     return context

@@ -51,7 +51,8 @@ CLIP = Artifact(path="renders/monsoon/SH0010_t1.mp4", sha256="ab" * 32, bytes=12
 
 
 def intent(name: str = "SH0010", *, take: int = 1, attempt: int = 1, reserved: Decimal = PRICE,
-           manifest: str = "monsoon.yaml", task: str | None = None, body: bytes = b'{"prompt":"rain"}', params: Mapping[str, Any] | None = None) -> Intent:
+           manifest: str = "monsoon.yaml", task: str | None = None, body: bytes = b'{"prompt":"rain"}',
+           params: Mapping[str, Any] | None = None) -> Intent:
     """An intent; its id follows from the take and the attempt."""
     return Intent(
         key=TakeKey(manifest=manifest, shot=ShotId(name), take=take), attempt=attempt, body=body, reserved=reserved,

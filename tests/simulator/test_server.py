@@ -189,7 +189,7 @@ async def test_webhooks_are_delivered_once_and_a_deaf_listener_is_noted(tmp_path
 
     async with simulated(tmp_path, webhooks=httpx.MockTransport(listener)) as (simulator, client):
         jobs = [(await submit(client, f"SH_t{n}.a1.aa", callback_url=url)).json()["job_id"]
-                for n, url in enumerate(["http://hook", "http://deaf", "no address", "http://["], 1)]
+                for n, url in enumerate(["http://hook", "http://deaf", "no address", "http://hook:port"], 1)]
         await anyio.wait_all_tasks_blocked()
         assert heard == [(await client.get(f"/v1/jobs/{jobs[0]}")).json()]
         delivered = sorted((jobs.index(entry["job_id"]), entry["status"]) for entry in simulator.books()["webhooks"])

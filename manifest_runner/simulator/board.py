@@ -1,0 +1,208 @@
+"""The sheet that storyboard pictures are drawn on: shapes, light, weather, ground and a person.
+
+Laws: positions are in units of the window's height, from its upper left corner; the sheet goes on beyond the window by its
+margins, and what lies inside the window does not depend on them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TypeAlias
+
+from manifest_runner.errors import MissingExtra
+
+try:
+    from PIL import Image, ImageChops, ImageDraw
+except ImportError as missing:
+    raise MissingExtra("video", "drawing an animatic") from missing
+
+Color: TypeAlias = tuple[int, int, int]
+Point: TypeAlias = tuple[float, float]
+
+FINE = 2
+"""The board is drawn so many times larger and then reduced, which smooths the edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """The colours of an hour: sky from top to horizon, the lamp or sun, the farthest and the nearest ground."""
+
+    top: Color
+    low: Color
+    glow: Color
+    far: Color
+    near: Color
+    stars: bool = False
+
+
+COATS: dict[str, Color] = {
+    "red": (190, 44, 48), "yellow": (214, 160, 48), "blue": (52, 100, 150), "white": (226, 214, 196), "purple": (120, 60, 104),
+    "green": (56, 116, 78), "black": (40, 38, 46),
+}
+
+
+def shade(color: Color, by: Sequence[float]) -> Color:
+    r, g, b = (max(0, min(255, round(value + add))) for value, add in zip(color, by, strict=True))
+    return r, g, b
+
+
+def mix(one: Color, two: Color, share: float) -> Color:
+    """From `one` (share 0) to `two` (share 1)."""
+    r, g, b = (round(a + (b - a) * share) for a, b in zip(one, two, strict=True))
+    return r, g, b
+
+
+class Board:
+    """A sheet to draw on, in units of the window's height; knows its light and its dice."""
+
+    def __init__(self, window: tuple[int, int], margin: tuple[int, int], light: Light, rng: Random, prompt: str) -> None:
+        self.light, self.rng, self.prompt = light, rng, prompt
+        self.unit = window[1] * FINE
+        self.aspect = window[0] / window[1]
+        self.left, self.right = -margin[0] / window[1], self.aspect + margin[0] / window[1]
+        self.top, self.bottom = -margin[1] / window[1], 1 + margin[1] / window[1]
+        self._final = (window[0] + 2 * margin[0], window[1] + 2 * margin[1])
+        self.image = Image.new("RGB", (self._final[0] * FINE, self._final[1] * FINE), light.top)
+        self.draw = ImageDraw.Draw(self.image)
+
+    def px(self, x: float, y: float) -> Point:
+        return (x - self.left) * self.unit, (y - self.top) * self.unit
+
+    def poly(self, points: Sequence[Point], color: Color) -> None:
+        self.draw.polygon([self.px(*point) for point in points], fill=color)
+
+    def box(self, x: float, y: float, right: float, bottom: float, color: Color) -> None:
+        if right > x and bottom > y:  # nothing to draw where the sheet ends before the thing begins
+            self.draw.rectangle((self.px(x, y), self.px(right, bottom)), fill=color)
+
+    def disc(self, x: float, y: float, radius: float, color: Color) -> None:
+        self.draw.ellipse((self.px(x - radius, y - radius), self.px(x + radius, y + radius)), fill=color)
+
+    def line(self, start: Point, end: Point, width: float, color: Color) -> None:
+        self.draw.line((self.px(*start), self.px(*end)), fill=color, width=max(1, round(width * self.unit)))
+
+    def gradient(self, top: float, bottom: float, upper: Color, lower: Color) -> None:
+        """Fill the full width between two heights; below that the lower colour goes on to the edge of the sheet."""
+        ramp = Image.linear_gradient("L")
+        span = max(1, round((bottom - top) * self.unit))
+        ramp = ramp.resize((1, span), Image.Resampling.BILINEAR)
+        strip = Image.composite(Image.new("RGB", ramp.size, lower), Image.new("RGB", ramp.size, upper), ramp)
+        self.box(self.left, bottom, self.right, self.bottom, lower)
+        strip = strip.resize((self.image.width, span), Image.Resampling.NEAREST)
+        self.image.paste(strip, (0, round((top - self.top) * self.unit)))
+
+    def glow(self, x: float, y: float, radius: float, color: Color, strength: float) -> None:
+        """Light that fades out around a point."""
+        size = max(2, round(2 * radius * self.unit))
+        # Light fades with the square: the ramp multiplied by itself.
+        ramp = ImageChops.invert(Image.radial_gradient("L")).point([max(0, value - 75) * 255 // 180 for value in range(256)])
+        mask = ImageChops.multiply(ramp, ramp).point([round(value * strength) for value in range(256)])
+        left, top = self.px(x - radius, y - radius)
+        box = (round(left), round(top), round(left) + size, round(top) + size)
+        self.image.paste(color, box, mask.resize((size, size), Image.Resampling.BILINEAR))
+
+    def dice(self, *key: object) -> Random:
+        """Dice of their own for one thing at one place, so that margins do not change what lies in the window."""
+        return Random(f"{self.salt}/{key}")  # noqa: S311
+
+    @property
+    def salt(self) -> str:
+        return f"{self.light}"
+
+    def finished(self) -> Image.Image:
+        return self.image.reduce(FINE)
+
+    def sky(self, horizon: float) -> None:
+        light = self.light
+        self.gradient(0, horizon, light.top, light.low)
+        if light.stars:
+            for index in range(int(220 * (self.aspect + 1.6))):
+                star = self.dice("star", index)
+                x, y = star.uniform(-0.8, self.aspect + 0.8), star.uniform(-0.5, horizon - 0.08)
+                self.disc(x, y, star.uniform(0.0008, 0.0024), mix(light.top, light.glow, star.uniform(0.3, 0.9)))
+        x, y = self.rng.choice((0.22, 0.36, 0.66, 0.8)) * self.aspect, self.rng.uniform(0.16, horizon - 0.14)
+        self.glow(x, y, 0.75, light.glow, 0.55)
+        self.disc(x, y, self.rng.uniform(0.04, 0.085), light.glow)
+        self.clouds(horizon)
+
+    def clouds(self, horizon: float) -> None:
+        """Long flat strokes, as a brush leaves them."""
+        for index in range(-14, 26):
+            dice = self.dice("cloud", index)
+            x, y, length = index * 0.16 + dice.uniform(0, 0.2), dice.uniform(-0.35, horizon - 0.06), dice.uniform(0.12, 0.42)
+            lit = dice.random() < 0.6
+            tone = mix(self.light.low, self.light.glow, 0.35) if lit else mix(self.light.top, self.light.far, 0.4)
+            depth = max(0.0, min(1.0, y / horizon))
+            color = mix(mix(self.light.top, self.light.low, depth), tone, 0.38)
+            thick = dice.uniform(0.004, 0.013)
+            self.poly([(x, y), (x + length * 0.3, y - thick), (x + length, y), (x + length * 0.55, y + thick * 0.8)], color)
+
+    def ridge(self, base: float, height: float, rough: float, color: Color) -> Callable[[float], float]:
+        """One layer of ground whose edge is a sum of waves; returns the height of that edge at x."""
+        waves = [(self.rng.uniform(0.7, 1.3) * rough * 2 ** k, self.rng.uniform(0, 7), height / 1.9 ** k) for k in range(4)]
+
+        def edge(x: float) -> float:
+            return base - sum(size * (0.5 + 0.5 * math.sin(speed * x + phase)) for speed, phase, size in waves) / 1.6
+
+        steps = int((self.right - self.left) * 60) + 2
+        line = [(x, edge(x)) for x in (self.left + (self.right - self.left) * k / (steps - 1) for k in range(steps))]
+        self.poly([*line, (self.right, self.bottom), (self.left, self.bottom)], color)
+        return edge
+
+    def strokes(self, top: float, color: Color, amount: float) -> None:
+        """Marks on the ground, larger towards the viewer: what the eye follows when the camera moves."""
+        for index in range(int(-150 * amount), int(330 * amount)):
+            dice = self.dice("stroke", index)
+            near = dice.random() ** 1.4
+            y = top + near * (1.25 - top)
+            x, length = index / (90 * amount) + dice.uniform(-0.1, 0.1), 0.02 + 0.13 * near
+            self.line((x, y), (x + length, y + dice.uniform(-0.004, 0.004)), 0.0015 + 0.004 * near, color)
+
+    def figure(self, x: float, foot: float, height: float, color: Color, accent: Color) -> None:
+        """A person in a coat, seen from behind, lit on one side."""
+        def at(dx: float, dy: float) -> Point:
+            return x + dx * height, foot - dy * height
+
+        self.poly([at(-0.34, -0.005), at(0.02, 0.012), at(0.62, -0.015), at(0.02, -0.03)], mix(color, (0, 0, 0), 0.5))
+        for side in (-1, 1):
+            self.poly([at(side * 0.015, 0.34), at(side * 0.10, 0.34), at(side * 0.085, 0), at(side * 0.03, 0)], color)
+        coat = [at(-0.085, 0.83), at(0.085, 0.83), at(0.135, 0.74), at(0.165, 0.42), at(0.17, 0.27), at(-0.17, 0.27),
+                at(-0.165, 0.42), at(-0.135, 0.74)]
+        self.poly(coat, accent)
+        self.poly([at(0.0, 0.83), *coat[1:5], at(0.02, 0.27), at(0.05, 0.55)], mix(accent, color, 0.45))
+        self.poly([at(-0.135, 0.74), at(-0.10, 0.74), at(-0.13, 0.40), at(-0.18, 0.42)], mix(accent, color, 0.25))
+        head_x, head_y = at(0.0, 0.915)
+        self.disc(head_x, head_y, 0.072 * height, color)
+        self.poly([at(-0.05, 0.88), at(0.05, 0.88), at(0.07, 0.81), at(-0.07, 0.81)], color)
+
+    def someone(self, foot: float, height: float, places: Sequence[float] = (0.3, 0.38, 0.62, 0.7)) -> None:
+        """The shot's person, unless the prompt says that there is none: near in a close shot, far in a wide one.
+        `places` are shares of the window's width to choose from."""
+        accent, x = self.rng.choice(list(COATS.values())), self.rng.choice(places) * self.aspect
+        if self.says(r"empty(?=[.,;:]|$)|nobody|no one|deserted"):
+            return
+        worn = [color for name, color in COATS.items() if self.says(name)]
+        accent = worn[0] if worn else accent
+        if self.says("close|close-?up|portrait|face"):
+            foot, height = 1.95 + 0.3 * height, 1.9
+        elif self.says("wide|establishing|aerial|far"):
+            foot, height = foot - 0.06, height * 0.5
+        shade = 0.35 if self.light.stars else 0.12
+        self.figure(x, foot, height, self.light.near, mix(accent, self.light.near, shade))
+
+    def says(self, words: str) -> bool:
+        return re.search(rf"\b(?:{words})(?!\w)", self.prompt.strip(), re.IGNORECASE) is not None
+
+    def rain(self) -> None:
+        color = mix(self.light.low, (255, 255, 255), 0.35)
+        veil = Image.new("L", self.image.size)
+        pen = ImageDraw.Draw(veil)
+        for index in range(int(260 * (self.aspect + 1.6))):
+            dice = self.dice("rain", index)
+            x, y, length = dice.uniform(-0.8, self.aspect + 0.8), dice.uniform(-0.4, 1.4), dice.uniform(0.04, 0.10)
+            pen.line((self.px(x, y), self.px(x - length * 0.22, y + length)), fill=dice.randint(40, 100), width=FINE)
+        self.image.paste(color, (0, 0), veil)

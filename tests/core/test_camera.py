@@ -1,0 +1,72 @@
+"""Film words become the API's camera object, by the card alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from manifest_runner.adapters.resources import load_card
+from manifest_runner.core.camera import prompt_with_camera, resolve
+from manifest_runner.core.model import Camera
+from manifest_runner.core.modelcard import override
+
+CARD = load_card("kling-v3-omni")
+
+
+def simple(**config: float) -> dict[str, Any]:
+    return {"type": "simple", "config": config}
+
+
+@pytest.mark.parametrize(("value", "control", "words"), [
+    ({"move": "truck_right", "amount": 4}, simple(horizontal=4), "truck right 4"),
+    ({"move": "truck_left", "amount": 4.0}, simple(horizontal=-4), "truck left 4"),
+    ({"move": "pedestal_down", "amount": 2.5}, simple(vertical=-2.5), "pedestal down 2.5"),
+    ({"move": "pan_left"}, simple(pan=-5), "pan left 5"),
+    ("tilt_up", simple(tilt=5), "tilt up 5"),
+    ("roll_cw", simple(roll=5), "roll cw 5"),
+    ("zoom_in", simple(zoom=-5), "zoom in 5"),
+    ({"move": "zoom_out", "amount": 10}, simple(zoom=10), "zoom out 10"),
+    ({"move": "truck_right", "amount": 0}, None, "truck right 0"),
+    ({"type": "forward_up"}, {"type": "forward_up"}, "forward_up"),
+    ({"type": "simple", "config": {"horizontal": 3.0, "zoom": -2}}, simple(horizontal=3, zoom=-2), "horizontal 3, zoom -2"),
+])
+def test_a_move_becomes_the_apis_object_and_words_for_people(value: Any, control: Any, words: str) -> None:
+    assert resolve(value, CARD) == Camera(words=words, control=control)
+
+
+def test_whole_amounts_are_integers_however_they_were_written() -> None:
+    control = resolve({"move": "truck_right", "amount": 4.0}, CARD).control
+    assert control is not None
+    assert repr(control["config"]["horizontal"]) == "4"
+
+
+@pytest.mark.parametrize(("word", "words", "phrase"), [
+    ("static", "static", "The camera is static."),
+    ("dolly_in", "dolly in", "The camera dollies in."),
+])
+def test_a_move_without_a_field_is_said_in_the_prompt(word: str, words: str, phrase: str) -> None:
+    assert resolve(word, CARD) == Camera(words=words, phrase=phrase)
+
+
+def test_no_amount_of_a_spoken_move_says_nothing() -> None:
+    assert resolve({"move": "dolly_in", "amount": 0}, CARD) == Camera(words="dolly in 0")
+
+
+@pytest.mark.parametrize(("prompt", "sent"), [
+    ("A bridge.", "A bridge. The camera is static."),
+    ("A bridge.\n", "A bridge. The camera is static."),
+    ("The camera is static. A bridge.", "The camera is static. A bridge."),
+])
+def test_the_phrase_follows_the_prompt_once(prompt: str, sent: str) -> None:
+    assert prompt_with_camera(prompt, resolve("static", CARD)) == sent
+
+
+@pytest.mark.parametrize("camera", [None, Camera(words="truck right 4", control=simple(horizontal=4))])
+def test_a_prompt_without_a_phrase_is_left_alone(camera: Camera | None) -> None:
+    assert prompt_with_camera("A bridge. \n", camera) == "A bridge. \n"
+
+
+def test_a_team_that_reads_pan_the_other_way_changes_the_card_and_nothing_else() -> None:
+    other = override(CARD, {"camera": {"words": {"pan_left": {"axis": "tilt", "sign": -1}}}})
+    assert resolve("pan_left", other).control == simple(tilt=-5)

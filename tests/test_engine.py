@@ -1,0 +1,362 @@
+"""The engine, against the simulator behind its HTTP face. The verdict is the books'."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from manifest_runner.adapters.lockwriter import read_lockfile
+from manifest_runner.core.model import JobState, Rate
+from manifest_runner.core.modelcard import override
+from manifest_runner.engine import Ending, Notice
+from manifest_runner.errors import AccountEmpty, Conflict, Unauthorized
+from manifest_runner.ports import SpendingLimits
+from manifest_runner.simulator.world import Settings
+from tests.builders import CARD
+from tests.worlds import Studio, endings
+
+pytestmark = pytest.mark.anyio
+
+CHAIN = """
+shots:
+  - {id: A, prompt: one}
+  - {id: B, prompt: two, first_frame: {shot: A, frame: last}}
+  - {id: C, prompt: three, first_frame: {shot: B, frame: last}}
+  - {id: D, prompt: four, takes: 2}
+"""
+THREE = "shots:\n  - {id: A, prompt: one}\n  - {id: B, prompt: two}\n  - {id: C, prompt: three}\n"
+CORRELATES = override(CARD, {"external_task_id": "correlates"})
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_a_run_leaves_clips_a_lockfile_and_a_ledger_that_agree(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=CHAIN) as studio:
+        report = await studio.render()
+        assert set(endings(report).values()) == {Ending.DONE}
+        assert report is not None
+        assert report.charged == Decimal(5 * 145)
+        assert sorted(path.name for path in (tmp_path / "renders").iterdir()) == [
+            "A_t1.mp4", "B_t1.mp4", "C_t1.mp4", "D_t1.mp4", "D_t2.mp4"]
+        lock, _ = read_lockfile(studio.lock_path, "lock")
+        assert {entry.state for entry in lock.entries.values()} == {JobState.STORED}
+        assert studio.done()
+
+
+async def test_a_second_run_asks_nothing_and_changes_no_byte(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=CHAIN) as studio:
+        await studio.render()
+        requests, lock = len(studio.books()["requests"]), studio.lock_path.read_bytes()
+        await studio.render()
+        assert len(studio.books()["requests"]) == requests
+        assert studio.lock_path.read_bytes() == lock
+
+
+async def test_a_shot_waits_for_the_clip_that_its_frame_comes_from_and_the_rest_do_not(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=CHAIN) as studio:
+        await studio.render()
+        order = [job["external_task_id"].split("_")[0] for job in studio.books()["jobs"]]
+        assert order.index("A") < order.index("B") < order.index("C")
+        assert order.index("D") < order.index("B")
+        clip_of_b = (tmp_path / "renders" / "B_t1.mp4").read_bytes()
+        assert b"image_url=" in clip_of_b
+
+
+async def test_one_word_in_one_prompt_pays_for_that_shot_and_what_follows_from_it(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=CHAIN) as studio:
+        await studio.render()
+        studio.text = CHAIN.replace("two", "TWO")
+        report = await studio.render()
+        assert report is not None
+        assert [outcome.key.shot for outcome in report.outcomes if outcome.charged] == ["B", "C"]
+        assert studio.jobs_made() == 7
+
+
+async def test_a_lost_clip_comes_back_from_the_store_without_a_request(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE) as studio:
+        await studio.render()
+        before = len(studio.books()["requests"])
+        (tmp_path / "renders" / "B_t1.mp4").unlink()
+        await studio.render()
+        assert studio.done()
+        assert len(studio.books()["requests"]) == before
+        assert any(what is Notice.RESTORED for _, what in studio.events)
+
+
+async def test_a_clip_lost_from_the_store_too_comes_back_through_the_job(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE) as studio:
+        await studio.render()
+        (tmp_path / "renders" / "B_t1.mp4").unlink()
+        for path in (tmp_path / "objects" / "sha256").rglob("*"):
+            if path.is_file():
+                path.unlink()
+        await studio.render()
+        assert studio.done()
+        assert studio.requests("POST") == 3
+
+
+async def test_without_the_ledger_a_lockfile_from_git_is_enough_to_pay_nothing(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE) as studio:
+        await studio.render()
+        for path in tmp_path.glob("ledger*"):
+            path.unlink()
+        await studio.render()
+        assert studio.jobs_made() == 3
+
+
+async def test_without_ledger_and_lockfile_the_same_ids_find_the_same_jobs_again(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE) as studio:
+        await studio.render()
+        for path in [*tmp_path.glob("ledger*"), studio.lock_path]:
+            path.unlink()
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 3
+        assert studio.paid_twice() == []
+
+
+# ── refusals and failures ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_one_refused_shot_costs_one_shot(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=CHAIN, faults=("submit:400=no such thing shot=D_t1",)) as studio:
+        report = await studio.render()
+        assert endings(report) == {"A1": Ending.DONE, "B1": Ending.DONE, "C1": Ending.DONE, "D1": Ending.FAILED, "D2": Ending.DONE}
+        assert report is not None
+        assert "no such thing" in report.of(Ending.FAILED)[0].words
+
+
+async def test_a_failed_job_shows_the_providers_words_and_skips_what_follows_from_it(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=CHAIN, faults=("job:fail=violates the rules shot=A_t1",)) as studio:
+        report = await studio.render()
+        assert endings(report) == {"A1": Ending.FAILED, "B1": Ending.SKIPPED, "C1": Ending.SKIPPED, "D1": Ending.DONE,
+                                   "D2": Ending.DONE}
+        assert report is not None
+        assert "violates the rules" in report.of(Ending.FAILED)[0].words
+        assert report.charged == Decimal(290)
+
+
+async def test_a_failed_shot_is_tried_again_in_the_next_run_under_a_new_id(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("job:fail=busy shot=A_t1.a1",)) as studio:
+        await studio.render()
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 4
+        assert studio.paid_twice() == []
+
+
+async def test_fail_fast_leaves_the_rest_unsubmitted(tmp_path: Path) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n:02}, prompt: x{n}}}\n" for n in range(20))
+    async with Studio(folder=tmp_path, text=text, faults=("submit:400=no shot=S00",), fail_fast=True,
+                      limits=SpendingLimits(concurrency=1)) as studio:
+        report = await studio.render()
+        assert report is not None
+        assert len(report.of(Ending.SKIPPED)) >= 18
+
+
+@pytest.mark.parametrize(("fault", "error"), [
+    ("submit:402", AccountEmpty), ("submit:429=insufficient balance", AccountEmpty), ("submit:401", Unauthorized),
+    ("submit:409", Conflict)])
+async def test_what_ends_all_submissions_ends_them_at_once(tmp_path: Path, fault: str, error: type[Exception]) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n:02}, prompt: x{n}}}\n" for n in range(20))
+    async with Studio(folder=tmp_path, text=text, faults=(fault,), limits=SpendingLimits(concurrency=1)) as studio:
+        report = await studio.render()
+        assert report is not None
+        assert isinstance(report.halted, error)
+        assert studio.requests("POST") <= 2
+        assert len(report.outcomes) == 20
+
+
+# ── answers that are lost, late or wrong ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("fault", ["submit:500@1", "submit:503-after@2", "submit:drop-after@1", "submit:drop-before@1", "submit:malformed-202@2",
+                                   "submit:500 x3"])
+async def test_a_lost_answer_is_asked_for_again_under_the_same_id_with_the_same_bytes(tmp_path: Path, fault: str) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=(fault,)) as studio:
+        report = await studio.render()
+        assert set(endings(report).values()) == {Ending.DONE}
+        assert studio.jobs_made() == 3
+        assert studio.books()["totals"]["conflicts"] == 0
+
+
+@pytest.mark.parametrize("fault", ["submit:500@1", "submit:drop-after@1", "submit:malformed-202@1"])
+async def test_where_ids_do_not_replay_a_lost_answer_stays_in_doubt_and_is_never_sent_again(tmp_path: Path, fault: str) -> None:
+    settings = Settings(speed=1e5, replay="correlates")
+    async with Studio(folder=tmp_path, text=THREE, faults=(fault,), card=CORRELATES, settings=settings) as studio:
+        report = await studio.render()
+        assert report is not None
+        assert len(report.of(Ending.IN_DOUBT)) == 1
+        await studio.render()
+        assert studio.requests("POST") == 3
+
+
+async def test_an_answer_that_never_comes_leaves_the_take_unfinished_and_the_next_run_continues(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("submit:drop-after shot=B",), tries=2) as studio:
+        assert endings(await studio.render())["B1"] is Ending.UNFINISHED
+        studio.fault()
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 3
+
+
+@pytest.mark.parametrize("retry", [":retry-after=2", ":retry-after=date", "", ":retry-after=-5"])
+async def test_429_waits_and_goes_on(tmp_path: Path, retry: str) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=(f"submit:429{retry}x2",)) as studio:
+        report = await studio.render()
+        assert set(endings(report).values()) == {Ending.DONE}
+        assert studio.jobs_made() == 3
+
+
+@pytest.mark.parametrize("fault", ["poll:500x3", "poll:404x2", "poll:429:retry-after=1x3", "poll:drop@2", "poll:unknown-statusx4"])
+async def test_a_poll_that_goes_wrong_for_a_while_costs_nothing(tmp_path: Path, fault: str) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=(fault,)) as studio:
+        report = await studio.render()
+        assert set(endings(report).values()) == {Ending.DONE}
+        assert studio.requests("POST") == 3
+
+
+async def test_a_job_that_the_gateway_forgets_is_missing_and_never_submitted_again(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("poll:404 shot=A",)) as studio:
+        assert endings(await studio.render())["A1"] is Ending.UNFINISHED
+        await studio.render()
+        assert studio.requests("POST") == 3
+        studio.fault()
+        await studio.render()
+        assert studio.done()
+
+
+async def test_a_job_that_never_ends_is_left_to_a_later_run(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("poll:stuck shot=A",), patience=20) as studio:
+        assert endings(await studio.render())["A1"] is Ending.UNFINISHED
+        studio.fault()
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 3
+
+
+async def test_success_without_an_output_is_settled_and_flagged_and_not_resubmitted(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("job:no-outputs shot=A",)) as studio:
+        report = await studio.render()
+        assert endings(report)["A1"] is Ending.FAILED
+        assert report is not None
+        assert report.charged == Decimal(3 * 145)
+        await studio.render()
+        assert studio.requests("POST") == 3
+
+
+@pytest.mark.parametrize("fault", ["download:403@1", "download:truncated@1", "download:garbage@1", "download:drop@1", "download:500@1"])
+async def test_a_bad_download_is_fetched_again(tmp_path: Path, fault: str) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=(fault,)) as studio:
+        report = await studio.render()
+        assert set(endings(report).values()) == {Ending.DONE}
+        assert studio.done()
+
+
+async def test_a_download_that_never_works_is_kept_for_the_next_run(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("download:garbage shot=A",)) as studio:
+        assert endings(await studio.render())["A1"] is Ending.FAILED
+        studio.fault()
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 3
+
+
+async def test_what_was_charged_is_what_the_job_says_not_what_was_estimated(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("charge:+10 shot=A",)) as studio:
+        report = await studio.render()
+        assert report is not None
+        assert report.charged == Decimal(3 * 145 + 10)
+        lock, _ = read_lockfile(studio.lock_path, "lock")
+        assert sorted((entry.estimated, entry.charged) for entry in lock.entries.values())[-1] == (Decimal(145), Decimal(155))
+
+
+# ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_budget_for_two_of_three_submits_exactly_two(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, limits=SpendingLimits(run_credits=Decimal(300))) as studio:
+        report = await studio.render()
+        assert report is not None
+        assert (len(report.of(Ending.DONE)), len(report.of(Ending.OVER_BUDGET))) == (2, 1)
+        assert studio.jobs_made() == 2
+
+
+async def test_a_dear_shot_over_the_limit_does_not_keep_cheap_ones_from_it(tmp_path: Path) -> None:
+    text = "shots:\n  - {id: A, prompt: x, duration: 15, resolution: 1080p}\n  - {id: B, prompt: y, duration: 1}\n"
+    async with Studio(folder=tmp_path, text=text, limits=SpendingLimits(run_credits=Decimal(100))) as studio:
+        assert endings(await studio.render()) == {"A1": Ending.OVER_BUDGET, "B1": Ending.DONE}
+
+
+async def test_never_more_jobs_in_flight_than_the_limit(tmp_path: Path) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n:02}, prompt: x{n}}}\n" for n in range(12))
+    async with Studio(folder=tmp_path, text=text, limits=SpendingLimits(concurrency=3)) as studio:
+        await studio.render()
+        assert studio.done()
+        assert max(account["most_in_flight"] for account in studio.books()["accounts"].values()) <= 3
+
+
+async def test_submissions_are_spaced_by_the_rate(tmp_path: Path) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n:02}, prompt: x{n}}}\n" for n in range(8))
+    async with Studio(folder=tmp_path, text=text, limits=SpendingLimits(rate=Rate(count=60, per=60))) as studio:
+        await studio.render()
+        times = [request["at"] for request in studio.books()["requests"] if request["method"] == "POST"]
+        assert len(times) == 8
+        assert times[-1] - times[0] >= 7 * 0.9
+
+
+# ── stopping and starting again ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12])
+async def test_stopped_at_any_moment_it_continues_and_pays_once(tmp_path: Path, moment: float) -> None:
+    async with Studio(folder=tmp_path, text=CHAIN) as studio:
+        await studio.render(stop_after=moment)
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 5
+        assert studio.paid_twice() == []
+
+
+async def test_a_change_made_while_a_job_is_under_way_is_a_new_take_of_the_plan(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("poll:stuck shot=A",), patience=20) as studio:
+        await studio.render()
+        studio.fault()
+        studio.text = THREE.replace("one", "ONE")
+        await studio.render()
+        assert studio.jobs_made() == 3
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 4
+
+
+async def test_a_job_that_only_the_lockfile_knows_is_adopted_after_asking_the_gateway(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("poll:stuck shot=A",), patience=20) as studio:
+        await studio.render()
+        studio.fault()
+        for path in tmp_path.glob("ledger*"):
+            path.unlink()
+        await studio.render()
+        assert studio.done()
+        assert studio.requests("POST") == 3
+
+
+async def test_a_lockfile_with_a_made_up_job_adopts_nothing_and_submits_nothing(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("poll:stuck shot=A",), patience=20) as studio:
+        await studio.render()
+        studio.fault()
+        for path in tmp_path.glob("ledger*"):
+            path.unlink()
+        lock = studio.lock_path.read_text()
+        job = read_lockfile(studio.lock_path, "lock")[0].entries["A", 1].job_id  # type: ignore[index]
+        assert job is not None
+        studio.lock_path.write_text(lock.replace(job, "job_klingv3omni_ffffffffff"))
+        assert endings(await studio.render())["A1"] is Ending.FAILED
+        assert studio.requests("POST") == 3
+
+

@@ -1,0 +1,198 @@
+"""A whole world in one process: the simulator behind its HTTP face, and this program's own adapters in front of it.
+
+Only what is slow is stood in for: clips are a few bytes, probes believe them, and time runs a hundred times faster. The
+verdict on money comes from the simulator's books.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+
+from manifest_runner.adapters.downloads import HttpDownloads
+from manifest_runner.adapters.files import RepositoryFiles
+from manifest_runner.adapters.frames import InlineFrames
+from manifest_runner.adapters.gateway import HttpGateway
+from manifest_runner.adapters.ledger import SqliteLedger
+from manifest_runner.adapters.ledger_group import GroupLedger
+from manifest_runner.adapters.lockwriter import FileLockWriter, read_lockfile
+from manifest_runner.adapters.secrets import Secret
+from manifest_runner.adapters.store import LocalStore
+from manifest_runner.core.model import Action, FramePosition, MediaFacts, Plan, TakeKey
+from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.core.planning import World as Facts
+from manifest_runner.core.planning import make_plan
+from manifest_runner.core.polling import PollPolicy
+from manifest_runner.engine import Ending, Options, Outside, Report, execute
+from manifest_runner.errors import MediaError
+from manifest_runner.ports import SpendingLimits
+from manifest_runner.simulator.faults import Faults
+from manifest_runner.simulator.server import Simulator
+from manifest_runner.simulator.world import Settings, World
+from tests.builders import CARD, FACTS, manifest_of
+
+URL = "http://simulator.invalid"
+PNG = b"\x89PNG\r\n\x1a\n"
+FTYP = b"\x00\x00\x00\x18ftypisom"
+
+
+class FastClock:
+    """The machine's clock, a hundred times faster."""
+
+    def __init__(self, factor: float = 100.0) -> None:
+        self.factor = factor
+
+    def monotonic(self) -> float:
+        return time.monotonic() * self.factor
+
+    def wall(self) -> float:
+        return 1_800_000_000.0 + time.monotonic() * self.factor
+
+    def jitter(self) -> float:
+        return 0.5
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(max(0.0, seconds / self.factor))
+
+
+class Believing:
+    """`ports.Media` for stand-in clips: a clip is good when it begins like one; its frames are its own bytes."""
+
+    async def probe(self, clip: Path) -> MediaFacts:
+        if not clip.read_bytes().startswith(FTYP):
+            raise MediaError(f"{clip.name} is not a clip")
+        return FACTS
+
+    async def frame(self, clip: Path, position: FramePosition) -> bytes:
+        return PNG + position.value.encode() + clip.read_bytes()
+
+
+def stand_in(body: Mapping[str, Any], shot: str, take: int, pictures: Mapping[str, bytes], to: Path) -> None:
+    """A clip that depends on everything that it was asked to show."""
+    seen = "".join(f"{name}={len(picture)};" for name, picture in sorted(pictures.items()))
+    to.write_bytes(FTYP + f"{body['prompt']}|{shot}|{take}|{seen}".encode() * 50)
+
+
+@dataclass(slots=True, kw_only=True)
+class Studio:
+    """A folder with a manifest, a ledger and a store, and the provider that it renders at."""
+
+    folder: Path
+    text: str
+    settings: Settings = field(default_factory=lambda: Settings(speed=1e5, seed="studio"))
+    faults: tuple[str, ...] = ()
+    card: ModelCard = CARD
+    limits: SpendingLimits = field(default_factory=SpendingLimits)
+    fail_fast: bool = False
+    patience: float = 3600.0
+    tries: int = 6
+    events: list[tuple[TakeKey, object]] = field(default_factory=list)
+    runs: int = 0
+    clock: FastClock = field(default_factory=FastClock)
+    simulator: Simulator | None = None
+
+    async def __aenter__(self) -> Studio:
+        """Open the provider, which outlives the runs."""
+        self.folder.mkdir(exist_ok=True)
+        self.simulator = Simulator(folder=self.folder / "sim", clock=self.clock, world=World(self.settings), base_url=URL,
+                                   faults=Faults(self.faults), render=stand_in)
+        await self.simulator.__aenter__()
+        return self
+
+    async def __aexit__(self, *details: Any) -> None:
+        assert self.simulator is not None
+        await self.simulator.__aexit__(None, None, None)
+
+    def fault(self, *texts: str) -> None:
+        """From now on these faults, and no others."""
+        assert self.simulator is not None
+        self.simulator.faults = Faults(texts)
+
+    async def render(self, *, stop_after: float | None = None) -> Report | None:
+        """Plan and carry out, against a provider that remembers earlier runs; None where it was stopped on the way."""
+        report: Report | None = None
+        async with AsyncExitStack() as stack:
+            outside = await self._outside(stack)
+            plan = self.plan()
+            options = Options(limits=self.limits, fail_fast=self.fail_fast, tries=self.tries,
+                              poll=PollPolicy(first=1.0, every=1.0, patience=self.patience, missing_after=3))
+            with anyio.move_on_after(stop_after if stop_after is not None else 60) as scope:
+                report = await execute(plan, name="show.yaml", manifest=self.manifest(), card=self.card,
+                                       lockfile=read_lockfile(self.lock_path, "lock")[0], outside=outside, options=options,
+                                       observe=lambda key, what: self.events.append((key, what)))
+            assert stop_after is not None or not scope.cancelled_caught, "it hung"
+        return report
+
+    async def _outside(self, stack: AsyncExitStack) -> Outside:
+        assert self.simulator is not None
+        clock, simulator = self.clock, self.simulator
+        transport = httpx.ASGITransport(simulator.app)
+        gateway = await stack.enter_async_context(HttpGateway(URL, Secret("key"), transport=transport, clock=clock))
+        downloads = await stack.enter_async_context(HttpDownloads(transport=transport, clock=clock))
+        self.runs += 1
+        ledger = stack.enter_context(SqliteLedger(self.folder / "ledger", account="a", run=f"{self.runs}", wall=clock.wall))
+        (self.folder / "show.yaml").write_text(self.text)
+        return Outside(provider=gateway, ledger=GroupLedger(ledger), store=LocalStore(self.folder / "objects", self.folder),
+                       media=Believing(), downloads=downloads, frames=InlineFrames(),
+                       files=RepositoryFiles(self.folder / "show.yaml"), clock=clock,
+                       lock=FileLockWriter(self.lock_path, manifest="show.yaml", shown="lock", guard=self.folder / "guard"))
+
+    @property
+    def lock_path(self) -> Path:
+        return self.folder / "show.lock.json"
+
+    def manifest(self) -> Any:
+        return replace(manifest_of(self.text), output="renders")
+
+    def plan(self) -> Plan:
+        """The plan as things stand on disk."""
+        ledger = SqliteLedger.open_readonly(self.folder / "ledger", account="a")
+        jobs = {}
+        if ledger is not None:
+            with ledger:
+                jobs = {(job.intent.key.shot, job.intent.key.take): job for job in ledger.jobs("show.yaml")}
+
+        def state(place: str, artifact: Any) -> str:
+            path = self.folder / place
+            if not path.is_file():
+                return "missing"
+            return "present" if path.stat().st_size == artifact.bytes else "changed"
+
+        facts = Facts(lockfile=read_lockfile(self.lock_path, "lock")[0], jobs=jobs, pictures={}, file_state=state)
+        return make_plan(self.manifest(), self.card, facts)
+
+    # ── the verdict ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def books(self) -> dict[str, Any]:
+        assert self.simulator is not None
+        return self.simulator.books()
+
+    def jobs_made(self) -> int:
+        return len(self.books()["jobs"])
+
+    def paid_twice(self) -> list[str]:
+        """Shots and takes with more than one job that was charged."""
+        count = Counter(job["external_task_id"].split(".")[0] for job in self.books()["jobs"]
+                        if Decimal(str(job["credits_charged"] or 0)) > 0)
+        return [name for name, jobs in count.items() if jobs > 1]
+
+    def requests(self, method: str) -> int:
+        return sum(request["method"] == method for request in self.books()["requests"])
+
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return all(change.action is Action.KEEP for change in self.plan().changes)
+
+
+def endings(report: Report | None) -> dict[str, Ending]:
+    assert report is not None
+    return {f"{outcome.key.shot}{outcome.key.take}": outcome.ending for outcome in report.outcomes}
