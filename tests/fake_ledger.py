@@ -26,6 +26,7 @@ class Entry:
     run: str
     day: int
     touched: float
+    sender: str = ""
     settled_by: str = ""
 
 
@@ -36,6 +37,7 @@ class Books:
     entries: dict[str, Entry] = field(default_factory=dict)
     meter: rules.Meter = field(default_factory=rules.Meter)
     events: list[tuple[str | None, object]] = field(default_factory=list)
+    alive: set[str] = field(default_factory=set)
 
 
 class InMemoryLedger:
@@ -43,20 +45,23 @@ class InMemoryLedger:
 
     def __init__(self, *, wall: Callable[[], float], run: str = "run-1", books: Books | None = None) -> None:
         self.books = Books() if books is None else books
+        self.books.alive.add(run)
         self.run = run
         self._wall = wall
+
+    def close(self) -> None:
+        """The run is over, or was killed."""
+        self.books.alive.discard(self.run)
 
     async def admit(self, intent: Intent, limits: SpendingLimits) -> Admission:
         now = self._wall()
         self.books.meter = rules.steady(self.books.meter, now)
-        known = self.books.entries.get(intent.external_task_id)
-        if known is not None and known.job.state is not JobState.INTENDED:
-            return Held(job=known.job)
-        if known is None:
-            alive = [entry.job for entry in self.books.entries.values()
-                     if entry.job.intent.key == intent.key and entry.job.state in UNFINISHED]
-            if alive:
-                return Held(job=max(alive, key=lambda job: job.intent.attempt))
+        known = self.books.entries.get(intent.external_task_id) or self._unfinished(intent)
+        if known is not None:
+            theirs = known.sender != self.run and known.sender in self.books.alive
+            if theirs or known.job.state is not JobState.INTENDED:
+                return Held(job=known.job)
+        else:
             if rules.sensible(intent.reserved) is None:
                 raise LedgerError(f"no amount: {intent.reserved}")
             intent = replace(intent, reserved=_micro(intent.reserved))
@@ -71,10 +76,16 @@ class InMemoryLedger:
             return Wait(seconds=1.0, why="concurrency")
         self.books.meter = rules.take_slot(self.books.meter, limits.rate, now)
         if known is None:
-            known = Entry(job=Job(intent=intent, state=JobState.INTENDED), run=self.run, day=int(now // DAY), touched=now)
+            known = Entry(job=Job(intent=intent, state=JobState.INTENDED), run=self.run, day=int(now // DAY), touched=now,
+                          sender=self.run)
             self.books.entries[intent.external_task_id] = known
-        known.touched = now
-        return Admitted(job=known.job)
+        fresh, known.sender, known.touched = known.sender == self.run, self.run, now
+        return Admitted(job=known.job, fresh=fresh)
+
+    def _unfinished(self, intent: Intent) -> Entry | None:
+        alive = [entry for entry in self.books.entries.values()
+                 if entry.job.intent.key == intent.key and entry.job.state in UNFINISHED]
+        return max(alive, key=lambda entry: entry.job.intent.attempt, default=None)
 
     async def record(self, external_task_id: ExternalTaskId, event: Event) -> Job:
         entry = self.books.entries.get(external_task_id)
@@ -113,7 +124,7 @@ class InMemoryLedger:
         """Jobs that hold a place, without the forgotten ones."""
         now = self._wall()
         return sum(entry.job.state in IN_FLIGHT
-                   and now - entry.touched <= (120 if entry.job.state is JobState.INTENDED else 3600)
+                   and -3600 <= now - entry.touched <= (120 if entry.job.state is JobState.INTENDED else 3600)
                    for entry in self.books.entries.values())
 
 

@@ -29,10 +29,11 @@ from manifest_runner.adapters.secrets import Secret
 from manifest_runner.adapters.store import LocalStore
 from manifest_runner.core.model import Action, FramePosition, MediaFacts, Plan, TakeKey
 from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.core.outcome import Ending, Report
 from manifest_runner.core.planning import World as Facts
 from manifest_runner.core.planning import make_plan
 from manifest_runner.core.polling import PollPolicy
-from manifest_runner.engine import Ending, Options, Outside, Report, execute
+from manifest_runner.engine import Options, Outside, execute
 from manifest_runner.errors import MediaError
 from manifest_runner.ports import SpendingLimits
 from manifest_runner.simulator.faults import Faults

@@ -41,7 +41,7 @@ def is_public(address: str) -> bool:
 
 
 def is_plainly_local(host: str) -> bool:
-    """Whether a host can be seen to be local without asking anybody: for where a proxy does the resolving."""
+    """Whether a host can be seen to be local without asking anybody: such a host is never left to a proxy to resolve."""
     try:
         return not is_public(socket.inet_ntoa(socket.inet_aton(host)))  # takes decimal, octal and short forms as resolvers do
     except OSError:

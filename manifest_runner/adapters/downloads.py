@@ -126,7 +126,7 @@ class HttpDownloads:
 
     async def _attempt(self, url: str, sink: _Sink) -> None:
         if sink.etag is None:
-            sink.restart()
+            sink.restart()  # now: no answer, asked for or not, may be joined to what is here
         async with self._open(url, sink) as response:
             expected = self._judge(response, url, sink)
             await self._receive(response, url, sink)
@@ -184,10 +184,7 @@ class HttpDownloads:
         host = url.raw_host.decode("ascii")
         if self._transport is not None:
             return [(self._direct, url)]
-        local = is_plainly_local(host)
-        if local and not self._allow_local:
-            raise _not_public(url)
-        proxies = {} if local or proxy_bypass(host) else getproxies()
+        proxies = {} if is_plainly_local(host) or proxy_bypass(host) else getproxies()
         proxy = proxies.get(url.scheme) or proxies.get("all")
         if proxy is not None:  # it resolves and connects, and its owner decides what it may reach
             return [(self._through(proxy), url)]

@@ -27,7 +27,8 @@ from typing import TypeVar
 
 from manifest_runner.adapters import ledger_schema as schema
 from manifest_runner.adapters.ledger_books import Books, detail_of
-from manifest_runner.adapters.ledger_rows import Row, changed_row, from_micro, new_row, to_micro
+from manifest_runner.adapters.ledger_rows import Row, changed_row, from_micro, new_row, sealed, to_micro
+from manifest_runner.adapters.ledger_runs import RunMark, is_alive
 from manifest_runner.core import limits as rules
 from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Intended, Progressed
 from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobState
@@ -66,7 +67,14 @@ class SqliteLedger:
     """
 
     def __init__(self, path: Path, *, account: str, run: str, wall: Callable[[], float] = time.time) -> None:
-        self._set_up(schema.open_for_writing(path), path, account, run, wall)
+        connection = schema.open_for_writing(path)
+        try:
+            with schema.translated(path):
+                mark = RunMark(path, run)  # before anything is recorded in the name of this run
+        except BaseException:
+            connection.close()
+            raise
+        self._set_up(connection, path, account, run, wall, mark)
 
     @classmethod
     def open_readonly(cls, path: Path, *, account: str, wall: Callable[[], float] = time.time) -> SqliteLedger | None:
@@ -75,16 +83,18 @@ class SqliteLedger:
         if connection is None:
             return None
         ledger = cls.__new__(cls)
-        ledger._set_up(connection, path, account, "", wall)
+        ledger._set_up(connection, path, account, "", wall, None)
         return ledger
 
-    def _set_up(self, connection: sqlite3.Connection, path: Path, account: str, run: str, wall: Callable[[], float]) -> None:
+    def _set_up(self, connection: sqlite3.Connection, path: Path, account: str, run: str, wall: Callable[[], float],
+                mark: RunMark | None) -> None:
         self._connection = connection
         self._path = path
         self._books = Books(connection, path, account)
         self._account = account
         self._run = run
         self._wall = wall
+        self._mark = mark
 
     def __enter__(self) -> SqliteLedger:
         return self
@@ -96,21 +106,24 @@ class SqliteLedger:
         """Let go of the file; the last process to do so folds the log into it."""
         with schema.translated(self._path):
             self._connection.close()
+            if self._mark is not None:
+                self._mark.remove()
 
     # ── what the port asks for ────────────────────────────────────────────────────────────────────────────────────
 
     def admit(self, intent: Intent, limits: SpendingLimits) -> Admission:
         """Decide whether a submission may leave now and, if so, reserve and record it, durably.
 
-        An intent that is already recorded and has no answer is admitted again with its *stored* body: only pause and rate
-        count. Raises `BudgetExceeded` or `LedgerError`.
+        A submission of the take that is recorded and has no answer is admitted again, under its *own* id and with its
+        *stored* body, unless another run that is alive is about to send it: only pause and rate count. Raises
+        `BudgetExceeded` or `LedgerError`.
         """
         with self._transaction():
             now = self._wall()  # only now: the lock may have taken seconds to win
-            recorded = self._books.find(intent.external_task_id)
+            recorded = self._books.find(intent.external_task_id) or self._unfinished(intent)
             if recorded is not None:
                 return self._admit_again(recorded, limits, now)
-            return self._held(intent) or self._admit_new(intent, limits, now)
+            return self._admit_new(intent, limits, now)
 
     def record(self, external_task_id: ExternalTaskId, event: Event) -> Job:
         """Apply an event, durably, and return the job after it.
@@ -208,23 +221,24 @@ class SqliteLedger:
 
     def _admit_again(self, row: Row, limits: SpendingLimits, now: float) -> Admission:
         job = self._books.job(row)
-        if job.state is not JobState.INTENDED:
+        fresh = row.sender == self._run  # then this run knows what became of it; of another's, bytes may have left
+        if job.state is not JobState.INTENDED or (not fresh and is_alive(self._path, row.sender)):
             return Held(job=job)
         meter = self._meter(now)
         wait = _turn(meter, limits, now)
         if wait is not None:
             return wait
         self._books.keep_meter(rules.take_slot(meter, limits.rate, now))
-        self._books.touch(row, now)
+        self._books.update(sealed(row._replace(sender=self._run, touched=now)))
         self._books.note("Intended", {"again": True, "run": self._run}, now, row.external_task_id)
-        return Admitted(job=job)
+        return Admitted(job=job, fresh=fresh)
 
-    def _held(self, intent: Intent) -> Held | None:
+    def _unfinished(self, intent: Intent) -> Row | None:
         """A submission under another id that is alive for the same take."""
         key = intent.key
         rows = self._books.rows(f"manifest = ? AND shot = ? AND take = ? AND state IN {schema.states(UNFINISHED)} "
                                 "ORDER BY attempt DESC, seq DESC LIMIT 1", key.manifest, key.shot, key.take)
-        return Held(job=self._books.job(rows[0])) if rows else None
+        return rows[0] if rows else None
 
     def _admit_new(self, intent: Intent, limits: SpendingLimits, now: float) -> Admission:
         if rules.sensible(intent.reserved) is None:

@@ -13,18 +13,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 from manifest_runner.adapters import ledger_schema as schema
-from manifest_runner.adapters.ledger_rows import COLUMNS, Row, job_of
+from manifest_runner.adapters.ledger_rows import COLUMNS, OF_JOB, Row, job_of
 from manifest_runner.core.lifecycle import Event, Intended, Stored
 from manifest_runner.core.limits import Meter
 from manifest_runner.core.model import Job
 from manifest_runner.errors import LedgerError
 
-_OF_JOB, _OF_REQUEST = COLUMNS[1:19], COLUMNS[19:]
-_CHANGING = ("touched", "settled_by", "state", "charged", "job_id", "error", "artifacts", "seal")
+_CHANGING = ("touched", "sender", "settled_by", "state", "charged", "job_id", "error", "artifacts", "seal")
 
 # Only names of our own columns are put into these statements; values are always bound.
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM jobs JOIN requests USING (seq) WHERE account = ?"  # noqa: S608
-_INSERT_JOB = f"INSERT INTO jobs ({', '.join(_OF_JOB)}) VALUES ({', '.join('?' * len(_OF_JOB))})"  # noqa: S608
+_INSERT_JOB = f"INSERT INTO jobs ({', '.join(COLUMNS[OF_JOB])}) VALUES ({', '.join('?' * len(COLUMNS[OF_JOB]))})"  # noqa: S608
 _INSERT_REQUEST = "INSERT INTO requests (seq, model, params, body) VALUES (?, ?, ?, ?)"
 _UPDATE_JOB = f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in _CHANGING)} WHERE seq = ?"  # noqa: S608
 _TALLY = f"""
@@ -69,7 +68,7 @@ class Books:
 
     def insert(self, row: Row) -> None:
         """Add a job and count it."""
-        seq = self.execute(_INSERT_JOB, *row[1:19]).lastrowid
+        seq = self.execute(_INSERT_JOB, *tuple(row)[OF_JOB]).lastrowid
         self.execute(_INSERT_REQUEST, seq, row.model, row.params, row.body)
         self.execute(_TALLY, 1, seq)
 

@@ -36,7 +36,8 @@ _TABLES = """
 CREATE TABLE jobs (
   seq INTEGER PRIMARY KEY, touched REAL NOT NULL, account TEXT NOT NULL, external_task_id TEXT NOT NULL,
   manifest TEXT NOT NULL, shot TEXT NOT NULL, take INTEGER NOT NULL, attempt INTEGER NOT NULL,
-  run TEXT NOT NULL, settled_by TEXT NOT NULL, day TEXT NOT NULL, state TEXT NOT NULL, fingerprint TEXT NOT NULL,
+  run TEXT NOT NULL, sender TEXT NOT NULL, settled_by TEXT NOT NULL, day TEXT NOT NULL,
+  state TEXT NOT NULL, fingerprint TEXT NOT NULL,
   reserved INTEGER NOT NULL CHECK (reserved >= 0), charged INTEGER CHECK (charged >= 0),
   job_id TEXT, error TEXT NOT NULL, artifacts TEXT NOT NULL, seal BLOB NOT NULL,
   UNIQUE (account, external_task_id)

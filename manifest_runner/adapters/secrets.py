@@ -43,16 +43,10 @@ class Secret:
     def __repr__(self) -> str:
         return "Secret(***)"
 
-    def __str__(self) -> str:
-        return "***"
-
     def __format__(self, spec: str) -> str:
         return "***"
 
-    def __getstate__(self) -> NoReturn:
-        raise TypeError("a secret is not copied or pickled")
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
+    def __getstate__(self) -> NoReturn:  # what every kind of copying and pickling asks for
         raise TypeError("a secret is not copied or pickled")
 
 

@@ -10,12 +10,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import click
 
 from manifest_runner.errors import ExitCode, InvalidInput, ManifestRunnerError
-from manifest_runner.views.diagnostics import as_json, as_text
+from manifest_runner.views.diagnostics import as_dict, as_text
 from manifest_runner.views.text import safe
 
 
@@ -42,7 +43,7 @@ def leave(command: Callable[[], Any], arguments: Sequence[str]) -> int:
 
 
 def _follows(arguments: Sequence[str], flag: str, value: str) -> bool:
-    return f"{flag}={value}" in arguments or any(pair == (flag, value) for pair in zip(arguments, arguments[1:], strict=False))
+    return f"{flag}={value}" in arguments or (flag, value) in pairwise(arguments)
 
 
 def _usage(error: click.UsageError, wants_json: bool) -> int:
@@ -57,7 +58,7 @@ def _usage(error: click.UsageError, wants_json: bool) -> int:
 def _report(error: ManifestRunnerError, wants_json: bool) -> int:
     diagnostics = error.diagnostics if isinstance(error, InvalidInput) else ()
     if wants_json:
-        _write_json(error.code, error.message, [as_json(item) for item in diagnostics], list(error.next_commands), error.hint)
+        _write_json(error.code, error.message, [as_dict(item) for item in diagnostics], list(error.next_commands), error.hint)
         return int(error.exit_code)
     if isinstance(error, InvalidInput):
         click.echo(as_text(diagnostics, error.texts), err=True)
@@ -75,6 +76,7 @@ def _label() -> str:
     return click.style("error: ", fg="red", bold=True)
 
 
-def _write_json(code: str, message: str, diagnostics: list[dict[str, Any]], commands: list[str], hint: str | None = None) -> None:
+def _write_json(code: str, message: str, diagnostics: list[dict[str, Any]], commands: list[str],
+                hint: str | None = None) -> None:
     body = {"code": code, "message": message, "hint": hint, "diagnostics": diagnostics, "next": commands}
     click.echo(json.dumps(body, ensure_ascii=False, indent=2))

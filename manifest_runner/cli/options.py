@@ -29,20 +29,26 @@ def manifest_argument(command: F) -> F:
     return click.argument("manifest", metavar="MANIFEST")(command)
 
 
-def output_options(command: F) -> F:
-    """`--json`, `--color`, `-q`, `-v`, in force as soon as they are parsed."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output."),
-        click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", expose_value=False, is_eager=True,
-                     callback=_set_colour, help="Colour the output."),
-        click.option("-q", "--quiet", is_flag=True, help="Only results and errors."),
-        click.option("-v", "--verbose", is_flag=True, help="Say more."),
-    ):
-        command = option(command)
-    return command
+_OUTPUT = {
+    "json": click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output."),
+    "quiet": click.option("-q", "--quiet", is_flag=True, help="Only results and errors."),
+    "verbose": click.option("-v", "--verbose", is_flag=True, help="Say more."),
+}
 
 
-def _set_colour(context: click.Context, parameter: click.Parameter, value: str) -> None:
+def output_options(*names: str) -> Callable[[F], F]:
+    """`--color`, in force as soon as it is parsed, and those of `json`, `quiet` and `verbose` that a command heeds."""
+
+    def decorate(command: F) -> F:
+        for name in names:
+            command = _OUTPUT[name](command)
+        return click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", is_eager=True,
+                            expose_value=False, callback=_set_colour, help="Colour the output.")(command)
+
+    return decorate
+
+
+def _set_colour(context: click.Context, _: click.Parameter, value: str) -> None:
     if value == "never" or (value == "auto" and os.environ.get("NO_COLOR")):
         context.color = False
     elif value == "always":

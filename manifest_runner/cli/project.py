@@ -17,9 +17,10 @@ from manifest_runner.adapters.lockwriter import FileLockWriter, read_lockfile
 from manifest_runner.adapters.resources import load_card
 from manifest_runner.adapters.settings import Settings, read_settings
 from manifest_runner.adapters.state import StateFolder
-from manifest_runner.core import expansion, parsing
+from manifest_runner.core import expansion
 from manifest_runner.core.model import Diagnostic, Json, Lockfile, Manifest, Pointer, Severity
 from manifest_runner.core.modelcard import ModelCard, override
+from manifest_runner.core.origins import json_pointer
 from manifest_runner.core.validation import check
 from manifest_runner.errors import InvalidInput, UsageError
 
@@ -137,7 +138,7 @@ class Project:
                     pointer: Pointer = ("shots", index, name)
                     source, notes = filled.origins.locate(pointer)
                     code, message = bad[value]
-                    findings.append(Diagnostic(code=code, message=message, pointer=parsing.pointer_text(pointer), source=source,
+                    findings.append(Diagnostic(code=code, message=message, pointer=json_pointer(pointer), source=source,
                                                notes=notes, hint="a frame is a PNG or JPEG of the repository, relative to the "
                                                                  "manifest; a URL; or {shot: ID, frame: last}"))
         return hashes, findings
@@ -171,9 +172,11 @@ class Project:
 
 def sort_diagnostics(findings: list[Diagnostic]) -> list[Diagnostic]:
     """In the order of the text: path, line, column, code, message."""
+
     def place(item: Diagnostic) -> tuple[str, int, int, str, str]:
-        source = item.source
-        return (source.path, source.line, source.column, item.code, item.message) if source else ("", 0, 0, item.code, item.message)
+        at = item.source
+        path, line, column = (at.path, at.line, at.column) if at is not None else ("", 0, 0)
+        return path, line, column, item.code, item.message
 
     return sorted(findings, key=place)
 

@@ -14,10 +14,11 @@ from manifest_runner.cli import session
 from manifest_runner.cli.planner import Planned, plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.core.model import Action, FileFrame, Plan, ShotFrame
+from manifest_runner.core.outcome import Report
 from manifest_runner.core.planfile import differences
 from manifest_runner.core.planning import is_stale
 from manifest_runner.core.pricing import format_total
-from manifest_runner.engine import Report, execute
+from manifest_runner.engine import execute
 from manifest_runner.errors import ExitCode, StalePlan, UsageError
 from manifest_runner.views.diagnostics import as_text
 from manifest_runner.views.outcome import exit_code, report_dict, report_text
@@ -25,7 +26,7 @@ from manifest_runner.views.plan import plan_text, summary
 from manifest_runner.views.progress import Bar, JsonLines, Lines, Progress
 
 ROUNDS = 5
-"""How often one command plans again after it has finished jobs of an earlier request. More would mean that something is wrong."""
+"""How often one command plans again after it has finished jobs of an earlier request; more would mean a mistake of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +81,8 @@ class Rendering:
                     what = frame.path if isinstance(frame, FileFrame) else f"a frame of {frame.shot}"
                     raise UsageError(f"{shot.id} starts or ends on {what}, and the gateway takes pictures as addresses only",
                                      code="frames-unreachable",
-                                     hint="set MANIFEST_RUNNER_FRAMES=inline (or --frames inline) where the gateway takes data: "
-                                          "URLs; nothing was spent")
+                                     hint="where the gateway takes data: URLs, set MANIFEST_RUNNER_FRAMES=inline (or --frames "
+                                          "inline); nothing was spent")
 
     def _check_saved(self, fresh: Plan) -> None:
         """A saved plan is held against a fresh one; it is never carried out from its own words."""
@@ -94,22 +95,21 @@ class Rendering:
                              next_commands=[f"manifest-runner plan {self.project.shown} --out {self.asked.saved}"]) from None
         found = differences(saved, fresh)
         if found:
-            raise StalePlan(f"{self.asked.saved} is stale: {'; '.join(found)}", hint="nothing was submitted; plan and review again",
+            raise StalePlan(f"{self.asked.saved} is stale: {'; '.join(found)}",
+                            hint="nothing was submitted; plan and review again",
                             next_commands=[f"manifest-runner plan {self.project.shown} --out {self.asked.saved}"])
 
     def _nothing_to_do(self, plan: Plan, show: Show) -> ExitCode:
         if self.asked.as_json:
             click.echo(json.dumps({"takes": [], "charged": "0", "stopped": None}, indent=2))
         else:
-            click.echo(summary(plan, show.card))
+            click.echo(summary(plan, show.card, priced=not self.project.draft))
         return ExitCode.DONE
 
     def _approve(self, plan: Plan, show: Show) -> None:
         """Show the plan, and ask where it costs something."""
         if not self.asked.as_json and not self.asked.quiet:
-            card = show.card
-            text = plan_text(plan, card, verbose=self.asked.verbose)
-            session.warn(text.replace(format_total(plan.total, card), "No credits: a draft") if self.project.draft else text)
+            session.warn(plan_text(plan, show.card, verbose=self.asked.verbose, priced=not self.project.draft) + "\n")
         if self.project.draft or not plan.total or self.asked.yes or self.asked.saved is not None:
             return
         if not sys.stdin.isatty():
@@ -143,7 +143,7 @@ class Rendering:
 
     def _progress(self, plan: Plan) -> Progress:
         if self.asked.as_json:
-            return JsonLines(sys.stderr)
+            return JsonLines(sys.stderr, priced=not self.project.draft)
         if self.asked.quiet or not sys.stderr.isatty():
-            return Lines(sys.stderr, quiet=self.asked.quiet)
+            return Lines(sys.stderr, quiet=self.asked.quiet, priced=not self.project.draft)
         return Bar(sum(change.action is not Action.KEEP for change in plan.changes))

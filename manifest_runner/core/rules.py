@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from manifest_runner.core.explain import Finding, shown, suggestion
+from manifest_runner.core.explain import Finding, named, shown, suggestion
 from manifest_runner.core.model import JsonObject, Pointer, Severity
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.schema import NOT_SHARED
@@ -294,17 +294,29 @@ def texts(show: Show) -> Iterator[Finding]:
 
 
 def numbers(show: Show) -> Iterator[Finding]:
-    """Numbers that a comparison lets through, and durations that upstream does not document."""
-    quantity, whole_seconds = show.card.price.quantity, show.card.advice.whole_seconds
+    """NaN is within every range, as no comparison is true of it: a limit that is NaN would be no limit at all."""
+    yield from _not_numbers(show.data.get("limits", {}), ("limits",))
     for index, shot in enumerate(show.shots):
-        for key, value in shot.items():
-            if type(value) is not float or value.is_integer():
-                continue
-            if value != value:
-                yield Finding(code="wrong-type", message=f"{key} is not a number", pointer=("shots", index, key))
-            elif whole_seconds and key == quantity:
-                yield _warning("fractional-duration", f"{key} is {shown(value)}; whole seconds are documented upstream",
-                               ("shots", index, key))
+        yield from _not_numbers(shot, ("shots", index))
+
+
+def _not_numbers(mapping: JsonObject, pointer: Pointer) -> Iterator[Finding]:
+    for key, value in mapping.items():
+        if value.__class__ is float and value != value:
+            place = (*pointer, key)
+            yield Finding(code="wrong-type", message=f"{named(place)} is not a number", pointer=place)
+        elif value.__class__ is dict:
+            yield from _not_numbers(value, (*pointer, key))
+
+
+def durations(show: Show) -> Iterator[Finding]:
+    """Upstream documents whole seconds only."""
+    quantity = show.card.price.quantity
+    for index, shot in enumerate(show.shots if show.card.advice.whole_seconds else ()):
+        value = shot.get(quantity)
+        if isinstance(value, float) and not value.is_integer():
+            yield _warning("fractional-duration", f"{quantity} is {shown(value)}; whole seconds are documented upstream",
+                           ("shots", index, quantity))
 
 
 def _warning(code: str, message: str, pointer: Pointer, hint: str | None = None) -> Finding:
@@ -313,5 +325,5 @@ def _warning(code: str, message: str, pointer: Pointer, hint: str | None = None)
 
 RULES: tuple[Callable[[Show], Iterator[Finding]], ...] = (
     reserved_names, duplicate_ids, keys_of_defaults, frame_places, frame_shots, frame_cycles, last_frames, circled_takes, cuts,
-    cameras, texts, numbers,
+    cameras, texts, numbers, durations,
 )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from jinja2 import BaseLoader, StrictUndefined, Template, nodes
-from jinja2.environment import Environment, TemplateExpression
+from jinja2.environment import Environment
 from jinja2.exceptions import SecurityError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import Context, Undefined
@@ -45,16 +45,21 @@ _SYNTAX = (  # Jinja's words, ours, and what to type
 class Expression:
     """One compiled expression and the names it asks for (`vars.x` counts as `x`)."""
 
-    __slots__ = ("_run", "names")
+    __slots__ = ("_globals", "_template", "names")
 
-    def __init__(self, run: TemplateExpression, names: frozenset[str]) -> None:
-        self._run = run
+    def __init__(self, template: Template, names: frozenset[str]) -> None:
+        self._template = template
+        self._globals = dict(template.globals)
         self.names = names
 
     def evaluate(self, context: Mapping[str, Json]) -> Any:
         """What it yields, as Jinja made it. Raises `TemplateError`."""
         try:
-            result = self._run(context)
+            # As `TemplateExpression.__call__`, but with the globals merged here: Jinja's way takes three times as long.
+            run = self._template.new_context({**self._globals, **context}, shared=True)
+            for _ in self._template.root_render_func(run):
+                pass
+            result = run.vars["result"]
             if isinstance(result, Undefined):
                 str(result)  # raises, and says which name
         except Exception as error:
@@ -79,7 +84,7 @@ class Sandbox:
             try:
                 run = self._environment.compile_expression(source, undefined_to_none=False)
                 names = _names(self._environment.parse("{{" + source + "}}"))
-                known = self._expressions[source] = Expression(run, names)
+                known = self._expressions[source] = Expression(run._template, names)
             except Exception as error:
                 _translate(error, {}, line=None)
         return known

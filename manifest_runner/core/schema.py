@@ -245,7 +245,8 @@ def model_card_schema() -> Schema:
     yes_no = {"type": "boolean"}
     word = {"type": "object", "additionalProperties": False, "minProperties": 1,
             "description": "What a film word does: a signed axis, or a sentence for the prompt.",
-            "properties": {"axis": _text("The axis it moves along."), "sign": {"type": "integer", "enum": [-1, 1], "description": "Which way."},
+            "properties": {"axis": _text("The axis it moves along."),
+                           "sign": {"type": "integer", "enum": [-1, 1], "description": "Which way."},
                            "phrase": _text("What the prompt says instead.")}}
     picture = _object("What a picture should be; checked as warnings.", {
         "types": _texts("Media types."), "min_side": _number("Shortest side in pixels."),

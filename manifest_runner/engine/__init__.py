@@ -7,6 +7,6 @@ limits. Everything that is decided is decided in core; here it is awaited.
 from __future__ import annotations
 
 from manifest_runner.engine.run import execute
-from manifest_runner.engine.types import Ending, Notice, Observer, Options, Outcome, Outside, Report
+from manifest_runner.engine.types import Options, Outside
 
-__all__ = ["Ending", "Notice", "Observer", "Options", "Outcome", "Outside", "Report", "execute"]
+__all__ = ["Options", "Outside", "execute"]

@@ -31,13 +31,14 @@ from manifest_runner.core.model import (
     TakeKey,
 )
 from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.core.outcome import Ending, Notice, Observer, Outcome, Report
 from manifest_runner.core.planning import Where, output_path, upstream_frames
 from manifest_runner.core.requests import body_of, clip_frame_identity, task_id
 from manifest_runner.engine.following import bring, collect, follow
 from manifest_runner.engine.lockkeeper import LockKeeper
 from manifest_runner.engine.pictures import Pictures
 from manifest_runner.engine.submission import Tell, Turnstile, submit
-from manifest_runner.engine.types import Ending, Halt, Notice, Observer, Options, Outcome, Outside, Report
+from manifest_runner.engine.types import Halt, Options, Outside
 from manifest_runner.errors import BudgetExceeded, JobNotFound, ManifestRunnerError
 from manifest_runner.ports import Held
 

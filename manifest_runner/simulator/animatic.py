@@ -153,31 +153,31 @@ def _mirrored(picture: Image.Image, margin: tuple[int, int]) -> Image.Image:
 class _Stage:
     """The backdrop under the camera.
 
-    Sampling bilinearly in every frame would cost more than the encoder; so a picture that moves is enlarged once, smoothly, and
-    every frame takes the nearest of its samples, which is a table look-up.
+    Sampling bilinearly in every frame would cost more than the encoder; so the luma of a picture that moves is enlarged once,
+    smoothly, and every frame takes the nearest of its samples, which is a table look-up. Chroma is soft enough without.
     """
 
     def __init__(self, backdrop: Image.Image, move: Move, window: tuple[int, int]) -> None:
         self._move, self._window, self._size = move, window, backdrop.size
-        planes = to_planes(backdrop)
-        self._scene: Planes = planes if move.still else (_enlarged(planes[0]), _enlarged(planes[1]), _enlarged(planes[2]))
+        y, u, v = to_planes(backdrop)
+        self._scene: Planes = (y if move.still else _enlarged(y), u, v)
 
     def at(self, progress: float) -> Planes:
         """The window's planes at `progress` 0..1."""
         if self._move.still:
             return self._scene
         seen = view(self._move, progress, *self._window)
-        y, u, v = (self._sampled(plane, seen, step) for plane, step in zip(self._scene, (1, 2, 2), strict=True))
-        return y, u, v
+        y, u, v = self._scene
+        return self._sampled(y, seen, 1, FINE), self._sampled(u, seen, 2, 1), self._sampled(v, seen, 2, 1)
 
-    def _sampled(self, plane: Image.Image, seen: View, step: int) -> Image.Image:
-        """One plane of the view; `step` is how many luma pixels one of the plane's stands for."""
+    def _sampled(self, plane: Image.Image, seen: View, step: int, fine: int) -> Image.Image:
+        """One plane of the view, of which each pixel stands for `step` luma pixels and has `fine` samples."""
         (width, height), (wide, high) = self._window, self._size
         # The view leads from window to picture, both from their centres; Pillow wants it from corner to corner, in samples.
-        grain = FINE / step
+        grain = fine / step
         left, upper = seen.at(-width / 2, -height / 2)
-        data = (FINE * seen.a, FINE * seen.b, grain * (left + wide / 2) - (FINE - 1) / 2,
-                FINE * seen.d, FINE * seen.e, grain * (upper + high / 2) - (FINE - 1) / 2)
+        data = (fine * seen.a, fine * seen.b, grain * (left + wide / 2) - (fine - 1) / 2,
+                fine * seen.d, fine * seen.e, grain * (upper + high / 2) - (fine - 1) / 2)
         return plane.transform((width // step, height // step), Image.Transform.AFFINE, data, Image.Resampling.NEAREST)
 
 

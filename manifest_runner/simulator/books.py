@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -139,13 +139,18 @@ class Books:
             "totals": self.totals(),
             "accounts": accounts,
             "jobs": [_job_entry(job, now) for job in self.jobs.values()],
-            "requests": [asdict(record) for record in self.requests],
-            "webhooks": [asdict(record) for record in self.webhooks],
+            "requests": [_entry(record) for record in self.requests],
+            "webhooks": [_entry(record) for record in self.webhooks],
         }
 
 
 def _beyond_first(counts: Iterable[int]) -> int:
     return sum(count - 1 for count in counts)
+
+
+def _entry(record: RequestRecord | WebhookRecord) -> dict[str, Any]:
+    # `dataclasses.asdict` copies deeply, ten times slower: seconds for the books of a load run.
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def _job_entry(job: Job, now: float) -> dict[str, Any]:

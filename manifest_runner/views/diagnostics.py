@@ -52,7 +52,7 @@ def _excerpt(source: Source, lines: Mapping[str, list[str]], colour: str) -> lis
             f"  {' ' * len(number)} | {' ' * len(before)}{click.style('^', fg=colour, bold=True)}"]
 
 
-def as_json(diagnostic: Diagnostic) -> dict[str, Any]:
+def as_dict(diagnostic: Diagnostic) -> dict[str, Any]:
     """One diagnostic for programs."""
     return {
         "severity": diagnostic.severity.value,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.core.outcome import Ending, Outcome, Report
 from manifest_runner.core.pricing import format_total
-from manifest_runner.engine.types import Ending, Outcome, Report
 from manifest_runner.errors import ExitCode
 from manifest_runner.views.text import count, safe
 
@@ -18,7 +18,8 @@ def report_text(report: Report, card: ModelCard, *, draft: bool) -> str:
     lines = []
     for ending in _ORDER:
         for outcome in report.of(ending):
-            label = click.style(f"{ending.value}:", fg="red" if ending in (Ending.FAILED, Ending.IN_DOUBT) else "yellow", bold=True)
+            colour = "red" if ending in (Ending.FAILED, Ending.IN_DOUBT) else "yellow"
+            label = click.style(f"{ending.value}:", fg=colour, bold=True)
             lines.append(f"  {label} {safe(outcome.key.shot)} t{outcome.key.take}: {safe(outcome.words)}{_job(outcome)}")
     if report.halted is not None:
         lines.append(click.style("stopped: ", fg="red", bold=True) + safe(report.halted.message))
@@ -26,7 +27,7 @@ def report_text(report: Report, card: ModelCard, *, draft: bool) -> str:
             lines.append(f"  hint: {safe(report.halted.hint)}")
     parts = [f"{len(report.of(Ending.DONE))} done"]
     parts += [f"{len(found)} {ending.value}" for ending in _ORDER if (found := report.of(ending))]
-    money = "No credits: a draft." if draft else f"{format_total(report.charged, card)} charged."
+    money = "A draft costs nothing." if draft else f"{format_total(report.charged, card)} charged."
     return "\n".join([*lines, f"{', '.join(parts)} of {count(len(report.outcomes), 'take')}. {money}"])
 
 

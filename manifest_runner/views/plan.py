@@ -19,23 +19,26 @@ SYMBOLS = {Action.CREATE: ("+", "green"), Action.REPLACE: ("~", "yellow"), Actio
 _COUNTED = ((Action.RESUME, "to resume"), (Action.FETCH, "to fetch"), (Action.KEEP, "kept"), (Action.DROP, "dropped"))
 
 
-def plan_text(plan: Plan, card: ModelCard, *, verbose: bool = False) -> str:
-    """The whole plan. Takes that are kept are only counted, unless `verbose`."""
+def plan_text(plan: Plan, card: ModelCard, *, verbose: bool = False, priced: bool = True) -> str:
+    """The whole plan. Takes that are kept are only counted, unless `verbose`; a draft is not `priced`."""
     shown = [change for change in plan.changes if verbose or change.action is not Action.KEEP]
     lines: list[str] = []
-    for change, line in zip(shown, columns([_row(change) for change in shown]), strict=True):
+    for change, line in zip(shown, columns([_row(change, priced) for change in shown]), strict=True):
         symbol, colour = SYMBOLS[change.action]
         lines.append(f"  {click.style(symbol, fg=colour, bold=True)} {line}")
         lines.extend(f"        {text}" for text in _details(change))
     if lines:
         lines.append("")
-    return "\n".join([*lines, summary(plan, card)])
+    return "\n".join([*lines, summary(plan, card, priced=priced)])
 
 
-def _row(change: Change) -> tuple[str, str, str]:
-    reasons = "; ".join(safe(f"{reason.code.value}{f' ({reason.detail})' if reason.detail else ''}") for reason in change.reasons)
-    price = f"{format_credits(change.quote.credits)} credits" if change.quote.credits else ""
-    return (f"{safe(change.shot)} t{change.take}", price, reasons)
+def _row(change: Change, priced: bool) -> tuple[str, ...]:
+    reasons = "; ".join(safe(f"{reason.code.value} ({reason.detail})" if reason.detail else reason.code.value)
+                        for reason in change.reasons)
+    name = f"{safe(change.shot)} t{change.take}"
+    if not priced:
+        return name, reasons
+    return name, f"{format_credits(change.quote.credits)} credits" if change.quote.credits else "", reasons
 
 
 def _details(change: Change) -> Iterator[str]:
@@ -55,11 +58,11 @@ def _prompt(request: Request) -> str:
     return str(request.params.get("prompt", ""))
 
 
-def summary(plan: Plan, card: ModelCard) -> str:
+def summary(plan: Plan, card: ModelCard, *, priced: bool = True) -> str:
     """`Plan: 3 to render, 9 kept, 1 dropped. 435 credits (₹435).`, or that there is nothing to do."""
     count = Counter(change.action for change in plan.changes)
     if plan.is_empty:
-        return f"Nothing to do: {count[Action.KEEP]} kept. 0 credits."
+        return f"Nothing to do: {count[Action.KEEP]} kept. {'0 credits.' if priced else 'A draft costs nothing.'}"
     parts = [f"{count[Action.CREATE] + count[Action.REPLACE]} to render"]
     parts += [f"{count[action]} {words}" for action, words in _COUNTED if count[action] or action is Action.KEEP]
-    return f"Plan: {', '.join(parts)}. {format_total(plan.total, card)}."
+    return f"Plan: {', '.join(parts)}. {f'{format_total(plan.total, card)}.' if priced else 'A draft costs nothing.'}"

@@ -13,8 +13,8 @@ import click
 
 from manifest_runner.core.lifecycle import Event, Failed, InDoubt, Missing, Progressed, Refused, Stored, Submitted, Succeeded
 from manifest_runner.core.model import TakeKey
+from manifest_runner.core.outcome import Ending, Notice, Outcome
 from manifest_runner.core.pricing import format_credits
-from manifest_runner.engine.types import Ending, Notice, Outcome
 from manifest_runner.views.text import safe
 
 What = Event | Notice | Outcome
@@ -28,15 +28,18 @@ class Progress(Protocol):
     def __call__(self, key: TakeKey, what: What) -> None: ...
 
 
-def phrase(what: What) -> str:
-    """An event in a few words, or nothing where it is not worth a line."""
+_ORDINARY = frozenset({"queued", "pending", "submitted", "processing", "running", "in_progress"})
+
+
+def phrase(what: What, *, priced: bool) -> str:
+    """An event in a few words, with what was charged if `priced`; nothing where it is not worth a line."""
     match what:
         case Submitted():
             return f"submitted as {what.job_id}"
         case Progressed():
-            return what.status
+            return "" if what.status in _ORDINARY else f"the gateway says {what.status!r}, which is no known state: waiting"
         case Succeeded():
-            return "rendered" if what.charged is None else f"rendered, {format_credits(what.charged)} credits"
+            return f"rendered, {format_credits(what.charged)} credits" if priced and what.charged is not None else "rendered"
         case Failed() | Refused():
             return f"failed: {what.words}"
         case InDoubt():
@@ -58,9 +61,10 @@ def phrase(what: What) -> str:
 class Lines:
     """One line an event on `stream`, as CI logs want it."""
 
-    def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, quiet: bool = False, priced: bool = True) -> None:
         self._stream = stream
         self._quiet = quiet
+        self._priced = priced
 
     def __enter__(self) -> Lines:
         return self
@@ -69,7 +73,7 @@ class Lines:
         return
 
     def __call__(self, key: TakeKey, what: What) -> None:
-        words = phrase(what)
+        words = phrase(what, priced=self._priced)
         if words and not self._quiet:
             self._write(f"{key.shot} t{key.take}: {safe(words)}")
 
@@ -84,7 +88,7 @@ class JsonLines(Lines):
     """One JSON object an event."""
 
     def __call__(self, key: TakeKey, what: What) -> None:
-        words = phrase(what)
+        words = phrase(what, priced=self._priced)
         if words:
             name = what.value if isinstance(what, Notice) else type(what).__name__.lower()
             body: dict[str, Any] = {"shot": key.shot, "take": key.take, "event": name, "words": words}

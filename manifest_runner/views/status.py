@@ -25,6 +25,14 @@ _WORDS = {
     JobState.SUCCEEDED: "rendered and paid for, its clip not here yet",
 }
 
+_PLANNED = {
+    Action.KEEP: "done",
+    Action.FETCH: "done, its clip is not in its place",
+    Action.DROP: "no longer in the manifest",
+    Action.REPLACE: "changed since it was rendered",
+    Action.CREATE: "not rendered",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
@@ -37,8 +45,7 @@ class Standing:
     def words(self) -> str:
         if self.job is not None and self.job.state in _WORDS:
             return _WORDS[self.job.state]
-        return {Action.KEEP: "done", Action.FETCH: "done, its clip is not in its place", Action.DROP: "no longer in the manifest",
-                Action.REPLACE: "changed since it was rendered", Action.CREATE: "not rendered"}.get(self.change.action, "unfinished")
+        return _PLANNED.get(self.change.action, "unfinished")
 
 
 def standings(plan: Plan, jobs: Mapping[Where, Job]) -> list[Standing]:

@@ -24,7 +24,8 @@ PATIENCE = [
     "no credits have been deducted", "quota exceeded",
     "Quota exceeded for requests per minute; balance 300 credits",
     "30 requests per minute; 300 credits remaining", "parallel task over resource pack limit",
-    "insufficient capacity, try again", "not enough workers", "concurrency limit exceeded", "1,000 credits left", "0.30 credits left",
+    "insufficient capacity, try again", "not enough workers", "concurrency limit exceeded", "1,000 credits left",
+    "0.30 credits left",
     "Load balancer: too many connections", "100 credits remaining of 100 credits", "10 credits left this minute",
     "Please slow down to keep your balance", "the limit of 40 credits a minute is reached",
 ]

@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import anyio
@@ -47,6 +48,17 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def one_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading the system's certificates takes longer than a test; one reading serves them all."""
+    monkeypatch.setattr(httpx, "create_ssl_context", _context)
+
+
+@cache
+def _context() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 class FixedClock:
@@ -385,6 +397,15 @@ async def test_a_key_that_the_gateway_echoes_is_shown_nowhere(status: int, echo:
                 seen += [error.message, error.words, repr(error), str(error.hint), "".join(traceback.format_exception(error))]
     assert seen
     assert not [text for text in [*seen, caplog.text] if "canary" in text.lower()]
+
+
+async def test_a_key_inside_a_job_id_is_no_job_id() -> None:
+    key = "tk_canary-7f3a-9b"  # could stand in an id
+    body = {"job_id": f"job_{key}", "status": "queued"}
+    async with HttpGateway(BASE, Secret(key), transport=httpx.MockTransport(answering(202, body)), clock=FixedClock()) as api:
+        error = await failure(lambda _: api.submit(PATH, BODY), answering(202))
+    assert type(error) is FateUnknown
+    assert error.words == '{"job_id":"job_***","status":"queued"}'
 
 
 @pytest.mark.parametrize("error", [httpx.ReadError(f"x {CANARY}"), httpx.ConnectError(CANARY),

@@ -35,7 +35,9 @@ def test_a_secret_shows_itself_only_when_it_is_revealed() -> None:
     assert not hasattr(secret, "__dict__")
 
 
-@pytest.mark.parametrize("take", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps, lambda secret: secret.__getstate__()])
+@pytest.mark.parametrize("take", [pickle.dumps, lambda secret: pickle.dumps(secret, 0),
+                                  lambda secret: pickle.dumps(secret, 2),
+                                  copy.copy, copy.deepcopy, json.dumps, lambda secret: secret.__getstate__()])
 def test_a_secret_cannot_be_pickled_copied_or_dumped(take) -> None:
     with pytest.raises(TypeError) as caught:
         take(Secret(CANARY))

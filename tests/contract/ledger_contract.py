@@ -107,9 +107,11 @@ COSTS: tuple[tuple[tuple[Event, ...], Decimal], ...] = (
 
 @dataclass
 class World:
-    """A ledger's surroundings: a clock that tests move, and one file (or books) that every `open` shares."""
+    """A ledger's surroundings: a clock that tests move, and one file (or books) that every `open` shares. `end` ends a run
+    that was opened, as a kill would."""
 
     open: Callable[[str], Ledger]
+    end: Callable[[str], None]
     now: float = NOON
 
 
@@ -156,7 +158,7 @@ class LedgerContract:
         job = await walk(ledger, intent(), *PATHS[state])
         assert job.state is state
         answer = await ledger.admit(intent(body=b"other", reserved=D(1)), FREE)
-        assert answer == (Admitted(job=job) if state is JobState.INTENDED else Held(job=job))
+        assert answer == (Admitted(job=job, fresh=True) if state is JobState.INTENDED else Held(job=job))
         assert answer.job.intent.body == b'{"prompt":"rain"}'
 
     @pytest.mark.parametrize("state", list(JobState))
@@ -166,6 +168,28 @@ class LedgerContract:
         answer = await world.open("b").admit(intent(attempt=2), FREE)
         assert answer == Held(job=job) if state in UNFINISHED else isinstance(answer, Admitted)
         assert isinstance(await ledger.admit(intent(take=2), FREE), Admitted)
+
+    @pytest.mark.parametrize("attempt", [1, 2])
+    async def test_an_intent_of_a_run_that_is_alive_is_its_to_send(self, world: World, attempt: int) -> None:
+        job = await walk(world.open("a"), intent())
+        assert await world.open("b").admit(intent(attempt=attempt), FREE) == Held(job=job)
+        assert await world.open("a").admit(intent(), FREE) == Admitted(job=job, fresh=True)
+
+    @pytest.mark.parametrize("attempt", [1, 2])
+    async def test_an_intent_of_a_run_that_is_gone_is_taken_up_as_it_was_stored(self, world: World, attempt: int) -> None:
+        job = await walk(world.open("a"), intent())
+        world.end("a")
+        changed = intent(attempt=attempt, body=b"other", reserved=D(1))
+        later = world.open("b")
+        await later.pause(5)
+        assert await later.admit(changed, FREE) == Wait(seconds=5, why="pause")
+        world.now += 5
+        assert await later.admit(changed, FREE) == Admitted(job=job, fresh=False)
+        assert await later.admit(changed, FREE) == Admitted(job=job, fresh=True)
+        assert await world.open("c").admit(changed, FREE) == Held(job=job)
+        assert list(await later.jobs("monsoon.yaml")) == [job]
+        world.end("b")
+        assert await world.open("c").admit(changed, FREE) == Admitted(job=job, fresh=False)
 
     async def test_an_intent_without_answer_waits_for_pause_and_rate_but_not_for_credits_or_places(self, world: World) -> None:
         ledger = world.open("a")

@@ -24,13 +24,15 @@ class TestSqliteLedger(LedgerContract):
     @pytest.fixture
     def world(self, tmp_path: Path) -> Iterator[World]:
         runs: dict[str, Ledger] = {}
+        files: dict[str, SqliteLedger] = {}
         with ExitStack() as stack:
             def open_run(run: str) -> Ledger:
                 if run not in runs:
                     ledger = SqliteLedger(tmp_path / "ledger.db", account="acme", run=run, wall=lambda: world.now)
-                    runs[run] = GroupLedger(stack.enter_context(ledger))
+                    files[run] = stack.enter_context(ledger)
+                    runs[run] = GroupLedger(ledger)
                 return runs[run]
-            world = World(open=open_run)
+            world = World(open=open_run, end=lambda run: files[run].close())
             yield world
 
 
@@ -38,5 +40,5 @@ class TestInMemoryLedger(LedgerContract):
     @pytest.fixture
     def world(self) -> World:
         books = Books()
-        world = World(open=lambda run: InMemoryLedger(run=run, wall=lambda: world.now, books=books))
+        world = World(open=lambda run: InMemoryLedger(run=run, wall=lambda: world.now, books=books), end=books.alive.discard)
         return world

@@ -68,7 +68,7 @@ def test_the_table_knows_states_and_events_and_nothing_else() -> None:
 
 
 def test_terminal_states_are_the_four_ends() -> None:
-    assert TERMINAL == {JobState.STORED, JobState.FAILED, JobState.REFUSED, JobState.ABANDONED}
+    assert {JobState.STORED, JobState.FAILED, JobState.REFUSED, JobState.ABANDONED} == TERMINAL
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
@@ -99,7 +99,7 @@ def test_nothing_is_intended_twice() -> None:
 
 def test_what_flies_is_held_and_what_is_held_is_unfinished() -> None:
     assert IN_FLIGHT < HOLDING < UNFINISHED
-    assert UNFINISHED - HOLDING == {JobState.SUCCEEDED}
+    assert {JobState.SUCCEEDED} == UNFINISHED - HOLDING
 
 
 def test_in_doubt_and_missing_stay_reserved() -> None:

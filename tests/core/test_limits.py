@@ -139,10 +139,10 @@ def test_a_longer_pause_stands_and_a_longer_one_replaces() -> None:
     assert pause_left(paused(meter, 90, START + 10), START + 20) == 80
 
 
-credits = st.decimals(0, 10**9, places=6)
+amounts = st.decimals(0, 10**9, places=6)
 
 
-@given(limit=credits, spent=credits, more=credits)
+@given(limit=amounts, spent=amounts, more=amounts)
 def test_room_and_within_agree(limit: Decimal, spent: Decimal, more: Decimal) -> None:
     left = room(limit, spent)
     assert left is not None
@@ -157,7 +157,8 @@ def test_no_limit_is_endless_room() -> None:
 
 
 def test_a_refusal_says_its_numbers_as_people_write_them() -> None:
-    with pytest.raises(BudgetExceeded, match=r"^needs 145 credits; 4,900\.5 of 5,000 of this run are spent or reserved$") as told:
+    words = r"^needs 145 credits; 4,900\.5 of 5,000 of this run are spent or reserved$"
+    with pytest.raises(BudgetExceeded, match=words) as told:
         refuse_overspending(Decimal("5000.000"), Decimal("4900.500000"), Decimal("145.000000"), of="this run")
     assert told.value.hint
 

@@ -92,7 +92,9 @@ def test_an_operators_price_replaces_one_row_and_leaves_the_card_as_it_was() -> 
     assert CARD.price.table["720p"] == 29
 
 
-@pytest.mark.parametrize("wrong", [{"external_task_id": "maybe"}, {"price": 29}, {"prices": {}}, {"jobs": 1, "external_task_id": "replays"}])
+@pytest.mark.parametrize("wrong", [
+    {"external_task_id": "maybe"}, {"price": 29}, {"prices": {}}, {"jobs": 1, "external_task_id": "replays"},
+])
 def test_an_override_that_makes_no_card_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         override(CARD, wrong)

@@ -28,9 +28,14 @@ def reasons(manifest: Manifest, **world: object) -> dict[str, list[ReasonCode]]:
 
 
 def test_everything_new_is_created_and_priced() -> None:
-    plan = plan_of(manifest_of("shots:\n  - {id: A, prompt: x}\n  - {id: B, prompt: y, duration: 10, resolution: 1080p, takes: 2}\n"))
+    plan = plan_of(
+        manifest_of("shots:\n  - {id: A, prompt: x}\n  - {id: B, prompt: y, duration: 10, resolution: 1080p, takes: 2}\n")
+    )
     assert [(c.shot, c.take, c.action, c.quote.credits) for c in plan.changes] == [
-        ("A", 1, Action.CREATE, Decimal(145)), ("B", 1, Action.CREATE, Decimal(460)), ("B", 2, Action.CREATE, Decimal(460))]
+        ("A", 1, Action.CREATE, Decimal(145)),
+        ("B", 1, Action.CREATE, Decimal(460)),
+        ("B", 2, Action.CREATE, Decimal(460)),
+    ]
     assert plan.total == Decimal(1065)
 
 
@@ -74,7 +79,10 @@ def test_a_parameter_that_changed_is_named_with_both_values() -> None:
     lock = rendered(manifest_of("shots:\n  - {id: A, prompt: x, duration: 4}\n"))
     (change,) = plan_of(manifest_of("shots:\n  - {id: A, prompt: x, duration: 6}\n"), lock=lock).changes
     assert (change.action, change.reasons[0].code, change.reasons[0].detail) == (
-        Action.REPLACE, ReasonCode.PARAMETER_CHANGED, "duration 4 → 6")
+        Action.REPLACE,
+        ReasonCode.PARAMETER_CHANGED,
+        "duration 4 → 6",
+    )
 
 
 def test_other_bytes_in_a_picture_are_a_changed_frame() -> None:
@@ -92,7 +100,9 @@ def test_other_bytes_of_an_upstream_clip_replace_what_follows() -> None:
 
 
 def test_a_chain_follows_the_circled_take() -> None:
-    text = "shots:\n  - {id: A, prompt: x, takes: 2, circled: %d}\n  - {id: B, prompt: y, first_frame: {shot: A, frame: last}}\n"
+    text = (
+        "shots:\n  - {id: A, prompt: x, takes: 2, circled: %d}\n  - {id: B, prompt: y, first_frame: {shot: A, frame: last}}\n"
+    )
     lock = rendered(manifest_of(text % 1))
     assert actions(manifest_of(text % 2), lock=lock) == {"A1": "keep", "A2": "keep", "B1": "replace"}
 
@@ -113,13 +123,21 @@ def test_a_clip_that_is_not_in_its_place_is_fetched_for_nothing(state: str, code
 def test_a_missing_upstream_file_does_not_make_what_follows_new() -> None:
     manifest = manifest_of(CHAIN)
     assert actions(manifest, lock=rendered(manifest), files={"renders/test/A_t1.mp4": "missing"}) == {
-        "A1": "fetch", "B1": "keep", "C1": "keep", "D1": "keep"}
+        "A1": "fetch",
+        "B1": "keep",
+        "C1": "keep",
+        "D1": "keep",
+    }
 
 
 def test_a_shot_that_is_gone_is_dropped() -> None:
     lock = rendered(manifest_of(CHAIN))
     assert actions(manifest_of("shots:\n  - {id: D, prompt: four}\n"), lock=lock) == {
-        "D1": "keep", "A1": "drop", "B1": "drop", "C1": "drop"}
+        "D1": "keep",
+        "A1": "drop",
+        "B1": "drop",
+        "C1": "drop",
+    }
 
 
 def test_a_take_that_is_gone_is_dropped() -> None:
@@ -127,8 +145,9 @@ def test_a_take_that_is_gone_is_dropped() -> None:
     assert actions(manifest_of("shots:\n  - {id: A, prompt: x}\n"), lock=lock) == {"A1": "keep", "A2": "drop"}
 
 
-@pytest.mark.parametrize("state", [JobState.INTENDED, JobState.SUBMITTED, JobState.RUNNING, JobState.MISSING, JobState.SUCCEEDED,
-                                   JobState.IN_DOUBT])
+@pytest.mark.parametrize(
+    "state", [JobState.INTENDED, JobState.SUBMITTED, JobState.RUNNING, JobState.MISSING, JobState.SUCCEEDED, JobState.IN_DOUBT]
+)
 def test_an_unfinished_job_is_resumed_before_anything_else_and_costs_nothing_more(state: JobState) -> None:
     manifest = manifest_of("shots:\n  - {id: A, prompt: x}\n")
     request = plan_of(manifest).changes[0].after
@@ -141,8 +160,9 @@ def test_an_unfinished_job_is_resumed_before_anything_else_and_costs_nothing_mor
 def test_an_unfinished_job_of_an_earlier_request_is_finished_first() -> None:
     old = plan_of(manifest_of("shots:\n  - {id: A, prompt: x}\n")).changes[0].after
     assert old is not None
-    (change,) = plan_of(manifest_of("shots:\n  - {id: A, prompt: y}\n"),
-                        jobs={("A", 1): job(old, shot="A", state=JobState.RUNNING)}).changes
+    (change,) = plan_of(
+        manifest_of("shots:\n  - {id: A, prompt: y}\n"), jobs={("A", 1): job(old, shot="A", state=JobState.RUNNING)}
+    ).changes
     assert change.action is Action.RESUME
     assert is_stale(change)
 
@@ -151,8 +171,9 @@ def test_an_unfinished_job_of_a_removed_shot_is_finished_not_forgotten() -> None
     manifest = manifest_of(CHAIN)
     request = plan_of(manifest).changes[0].after
     assert request is not None
-    changes = plan_of(manifest_of("shots:\n  - {id: D, prompt: four}\n"),
-                      jobs={("A", 1): job(request, shot="A", state=JobState.RUNNING)}).changes
+    changes = plan_of(
+        manifest_of("shots:\n  - {id: D, prompt: four}\n"), jobs={("A", 1): job(request, shot="A", state=JobState.RUNNING)}
+    ).changes
     assert [(c.shot, c.action) for c in changes] == [("D", Action.CREATE), ("A", Action.RESUME)]
     assert is_stale(changes[1])
 
@@ -175,8 +196,9 @@ def test_a_prompt_that_was_reverted_finds_its_old_clip_in_the_lockfile() -> None
     manifest = manifest_of("shots:\n  - {id: A, prompt: x}\n")
     other = plan_of(manifest_of("shots:\n  - {id: A, prompt: y}\n")).changes[0].after
     assert other is not None
-    assert actions(manifest, lock=rendered(manifest), jobs={("A", 1): job(other, shot="A", state=JobState.STORED, attempt=2)}) == {
-        "A1": "keep"}
+    assert actions(
+        manifest, lock=rendered(manifest), jobs={("A", 1): job(other, shot="A", state=JobState.STORED, attempt=2)}
+    ) == {"A1": "keep"}
 
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.REFUSED, JobState.ABANDONED])
@@ -186,13 +208,18 @@ def test_what_failed_is_tried_again_and_says_why(state: JobState) -> None:
     assert request is not None
     (change,) = plan_of(manifest, jobs={("A", 1): job(request, shot="A", state=state, error="moderation")}).changes
     assert (change.action, change.reasons[0].code, change.reasons[0].detail) == (
-        Action.CREATE, ReasonCode.FAILED_BEFORE, "moderation")
+        Action.CREATE,
+        ReasonCode.FAILED_BEFORE,
+        "moderation",
+    )
 
 
 def test_only_brings_the_shots_whose_frames_are_needed_and_drops_nothing() -> None:
     manifest = manifest_of(CHAIN)
     assert actions(manifest, only=frozenset({"B"}), lock=rendered(manifest_of("shots:\n  - {id: Z, prompt: z}\n"))) == {
-        "A1": "create", "B1": "create"}
+        "A1": "create",
+        "B1": "create",
+    }
 
 
 def test_a_chain_of_thousands_needs_no_deep_recursion() -> None:

@@ -27,6 +27,7 @@ from manifest_runner.core.model import (
     ShotId,
     UrlFrame,
 )
+from manifest_runner.core.modelcard import override
 from manifest_runner.core.validation import MOST_MISTAKES, check, parse_rate
 from manifest_runner.errors import UsageError
 
@@ -161,11 +162,13 @@ shots: [{id: "A-{{ lens }}", matrix: {lens: [35mm, 85mm]}, prompt: rain}]
     ("resolution: 720", "not-one-of", "resolution is 720; it must be one of 720p, 1080p", "did you mean 720p?"),
     ("aspect_ratio: wide", "bad-format", "aspect_ratio is 'wide'; it must be two numbers and a colon", "for example 16:9"),
     ("first_frame: 5", "wrong-type", "first_frame must be a path, an address or {shot: SH0010}, not 5", None),
-    ("first_frame: {shot: A, frame: middle}", "not-one-of", "first_frame.frame is 'middle'; it must be one of first, last", None),
+    ("first_frame: {shot: A, frame: middle}", "not-one-of", "first_frame.frame is 'middle'; it must be one of first, last",
+     None),
     ("first_frame: {frame: last}", "missing-key", "first_frame has no shot", None),
     ("first_frame: {shoot: A}", "unknown-key", "shoot is not a known key", "did you mean shot?"),
     ("camera: {move: truck_right, amount: 11}", "out-of-range", "camera.amount is 11; it must be between 0 and 10", None),
-    ("camera: {type: simple, config: {pan: 11}}", "out-of-range", "camera.config.pan is 11; it must be between -10 and 10", None),
+    ("camera: {type: simple, config: {pan: 11}}", "out-of-range", "camera.config.pan is 11; it must be between -10 and 10",
+     None),
     ("camera: {type: simple, config: {paan: 1}}", "unknown-key", "paan is not a known key", "did you mean pan?"),
     ("camera: [pan_left]", "wrong-type",
      "camera must be a film word, {move: …, amount: …} or {type: …, config: …}, not a list", None),
@@ -240,8 +243,8 @@ def test_a_shot_without_a_prompt_is_missed_at_the_shot() -> None:
 
 
 def test_an_unknown_key_is_told_at_the_key_and_a_wrong_value_at_the_value() -> None:
-    where = {item.code: (item.source.line, item.source.column) for item in checked(shots("cut: {inn: 1, out: x}")) if item.source}
-    assert where == {"unknown-key": (7, 11), "wrong-type": (7, 24)} or where == {"unknown-key": (7, 11), "wrong-type": (7, 24)}
+    found = checked(shots("cut: {inn: 1, out: x}"))
+    assert [(item.code, item.source and item.source.column) for item in found] == [("unknown-key", 11), ("wrong-type", 24)]
 
 
 @pytest.mark.parametrize("body", ["[]", "[hello]", "5", "[{}]"])
@@ -281,8 +284,15 @@ def test_a_shot_whose_id_failed_may_be_the_one_that_is_asked_for() -> None:
 
 
 def test_no_rule_draws_conclusions_from_a_value_that_was_wrong() -> None:
-    text = shots("last_frame: a.png\n    first_frame: 5", "cut: {in: 6}\n    duration: x", "circled: 2\n    takes: none")
+    text = shots("last_frame: a.png\n    first_frame: 5", "cut: {in: 6}\n    duration: x", "circled: 2\n    takes: none",
+                 "first_frame: {shot: SH0030, take: 2}")
     assert [code for code, _ in told(text)] == ["wrong-type"] * 3
+
+
+def test_a_last_frame_beside_a_wrong_duration_is_one_mistake_on_any_card() -> None:
+    card = override(CARD, {"frames": {"last_duration": 7}})  # so that the default of 5 seconds would not do
+    text = shots("first_frame: a.png\n    last_frame: b.png\n    duration: x")
+    assert [item.code for item in check(filled(text), card)[1]] == ["wrong-type"]
 
 
 def test_a_hostile_manifest_is_answered_with_so_many_mistakes_and_no_more() -> None:
@@ -322,7 +332,9 @@ class Anywhere:
 # ── rules across shots ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("first", "second", "word"), [("SH0010", "SH0010", "another shot"), ("SH0010a", "sh0010A", "only in case")])
+@pytest.mark.parametrize(("first", "second", "word"), [
+    ("SH0010", "SH0010", "another shot"), ("SH0010a", "sh0010A", "only in case"),
+])
 def test_two_shots_with_one_id_collide_and_the_first_is_pointed_at(first: str, second: str, word: str) -> None:
     found = only(HEAD + f"shots:\n  - {{id: {first}, prompt: x}}\n  - {{id: {second}, prompt: x}}\n")
     assert found.code == "duplicate-id"
@@ -433,7 +445,8 @@ def test_a_prompt_made_of_what_cannot_be_seen_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("way", ["duration", "cfg_scale", "cut.out", "camera.amount", "limits.credits"])
 def test_what_is_not_a_number_is_refused_although_it_passes_every_comparison(way: str) -> None:
-    base = filled(shots("cut: {out: 4}\n    camera: {move: pan_left, amount: 2}\n    duration: 5", head=HEAD + "limits: {credits: 5}\n"))
+    body = "cut: {out: 4}\n    camera: {move: pan_left, amount: 2}\n    duration: 5"
+    base = filled(shots(body, head=HEAD + "limits: {credits: 5}\n"))
     *above, key = way.split(".")
     target = base.data if above == ["limits"] else base.data["shots"][0]
     for step in above:

@@ -35,8 +35,8 @@ _ATTRIBUTES = ("*.lock.json text eol=lf linguist-generated=true",)
 
 @click.command()
 @click.argument("manifest", default="shots.yaml")
-@output_options
-def init(manifest: str, as_json: bool, quiet: bool, verbose: bool) -> None:
+@output_options("quiet")
+def init(manifest: str, quiet: bool) -> None:
     """Write a first MANIFEST (default: shots.yaml), its schema, and what git should ignore. Nothing is overwritten."""
     path = Path(manifest)
     if path.exists():

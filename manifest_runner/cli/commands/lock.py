@@ -20,8 +20,8 @@ from manifest_runner.views.text import count
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 where manifest, lockfile and files disagree.")
 @click.option("--draft", is_flag=True, help="The draft lockfile.")
 @setting_options("state-dir")
-@output_options
-def lock(manifest: str, check: bool, draft: bool, state_dir: str | None, as_json: bool, quiet: bool, verbose: bool) -> int:
+@output_options("json", "quiet")
+def lock(manifest: str, check: bool, draft: bool, state_dir: str | None, as_json: bool, quiet: bool) -> int:
     """Write what the ledger knows of MANIFEST's takes into its lockfile.
 
     Needs no key and no network. Takes that the ledger does not know stay as they are.
@@ -40,10 +40,10 @@ def lock(manifest: str, check: bool, draft: bool, state_dir: str | None, as_json
     plan = plan_project(project, show).plan
     wrong = [change for change in plan.changes if change.action is not Action.KEEP]
     if as_json:
-        click.echo(json.dumps({"agrees": not wrong, "changes": [{"shot": change.shot, "take": change.take,
-                                                                 "action": change.action.value} for change in wrong]}, indent=2))
+        found = [{"shot": change.shot, "take": change.take, "action": change.action.value} for change in wrong]
+        click.echo(json.dumps({"agrees": not wrong, "changes": found}, indent=2))
     elif wrong:
-        click.echo(plan_text(plan, show.card))
+        click.echo(plan_text(plan, show.card, priced=not draft))
         click.echo(f"{project.lock_shown} does not agree; next: manifest-runner render {manifest}{' --draft' if draft else ''}",
                    err=True)
     elif not quiet:

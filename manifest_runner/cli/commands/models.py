@@ -15,8 +15,8 @@ from manifest_runner.views.text import columns
 
 @click.command()
 @click.argument("name", required=False)
-@output_options
-def models(name: str | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+@output_options("json")
+def models(name: str | None, as_json: bool) -> None:
     """List the models that there are cards for, or show one: NAME."""
     cards = [load_card(known) for known in ([name] if name else model_names())]
     if as_json:
@@ -30,7 +30,7 @@ def models(name: str | None, as_json: bool, quiet: bool, verbose: bool) -> None:
 
 def _price(card: ModelCard) -> str:
     price = card.price
-    rows = ", ".join(f"{key} {format_credits(credits)}" for key, credits in price.table.items())
+    rows = ", ".join(f"{key} {format_credits(amount)}" for key, amount in price.table.items())
     return f"credits a {price.unit}: {rows} (1 credit = {price.symbol}{format_credits(price.per_credit)})"
 
 

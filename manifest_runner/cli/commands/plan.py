@@ -23,7 +23,7 @@ from manifest_runner.views.plan import plan_text
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs.")
 @click.option("--exit-code", is_flag=True, help="Exit with 2 where there is something to do.")
 @setting_options("state-dir")
-@output_options
+@output_options("json", "quiet", "verbose")
 def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, style: str, exit_code: bool,
          state_dir: str | None, as_json: bool, quiet: bool, verbose: bool) -> int:
     """Show what `render MANIFEST` would do, why, and for how many credits.
@@ -40,7 +40,7 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
     else:
         if show.warnings and not quiet:
             click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
-        click.echo(plan_text(planned.plan, show.card, verbose=verbose))
+        click.echo(plan_text(planned.plan, show.card, verbose=verbose, priced=not draft))
         if out is not None and not quiet:
             click.echo(f"saved; carry it out with: manifest-runner render {manifest} --plan {out}", err=True)
     return 2 if exit_code and not planned.plan.is_empty else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -20,8 +21,8 @@ from manifest_runner.views.text import count
 @click.option("--draft", is_flag=True, help="Of the draft's clips.")
 @click.option("--out", metavar="FILE", help="Where to write it; default: beside the clips.")
 @click.option("--skip-missing", is_flag=True, help="Leave out shots that have no clip yet.")
-@output_options
-def reel(manifest: str, draft: bool, out: str | None, skip_missing: bool, as_json: bool, quiet: bool, verbose: bool) -> int:
+@output_options("json", "quiet")
+def reel(manifest: str, draft: bool, out: str | None, skip_missing: bool, as_json: bool, quiet: bool) -> int:
     """Cut the circled (or latest) takes of MANIFEST into one mp4."""
     project = Project(manifest, {}, draft=draft)
     show = project.load()
@@ -44,7 +45,8 @@ def reel(manifest: str, draft: bool, out: str | None, skip_missing: bool, as_jso
                                "height": facts.height, "missing": missing}, indent=2))
     else:
         left_out = f" ({count(len(missing), 'shot')} left out)" if missing else ""
-        click.echo(f"{_near(to)}: {count(len(segments), 'shot')}{left_out}, {facts.duration:.1f} s, {facts.width}x{facts.height}")
+        size = f"{facts.width}x{facts.height}"
+        click.echo(f"{_near(to)}: {count(len(segments), 'shot')}{left_out}, {facts.duration:.1f} s, {size}")
     return int(ExitCode.DONE)
 
 
@@ -54,7 +56,7 @@ def _near(path: Path) -> Path:
     return resolved.relative_to(Path.cwd()) if resolved.is_relative_to(Path.cwd()) else path
 
 
-def _progress(silent: bool) -> object:
+def _progress(silent: bool) -> Callable[[int, int], None] | None:
     """A counter on a terminal; nothing elsewhere."""
     if silent or not sys.stderr.isatty():
         return None

@@ -14,5 +14,7 @@ from manifest_runner.core.schema import json_text, manifest_schema
 @click.option("--model", type=click.Choice(model_names()), default=DEFAULT_MODEL, help="Whose parameters a manifest may set.")
 def schema(name: str, model: str) -> None:
     """Print the JSON Schema (draft-07) of a manifest, lockfile, plan or model card."""
-    text = json_text(manifest_schema(load_card(model), templates=True)) if name == "manifest" else read_text(f"{name}.schema.json")
-    click.echo(text, nl=False)
+    if name == "manifest":
+        click.echo(json_text(manifest_schema(load_card(model), templates=True)), nl=False)
+    else:
+        click.echo(read_text(f"{name}.schema.json"), nl=False)

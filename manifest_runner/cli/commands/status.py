@@ -22,8 +22,8 @@ from manifest_runner.views.text import columns
 @click.option("--draft", is_flag=True, help="Of the draft.")
 @click.option("--settings", "show_settings", is_flag=True, help="Each setting, and where its value comes from.")
 @setting_options("max-credits", "rate", "concurrency", "base-url", "key-file", "state-dir", "frames", "callback-url")
-@output_options
-def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool, quiet: bool, verbose: bool,
+@output_options("json", "verbose")
+def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool, verbose: bool,
            **flags: str | None) -> None:
     """Where every take of MANIFEST stands, what it cost, and what to type next. Needs no key and asks nobody."""
     import os

@@ -8,28 +8,28 @@ import click
 
 from manifest_runner.cli.options import manifest_argument, output_options
 from manifest_runner.cli.project import Project
-from manifest_runner.views.diagnostics import as_json, as_text
+from manifest_runner.views.diagnostics import as_dict, as_text
 from manifest_runner.views.text import count
 
 
 @click.command()
 @manifest_argument
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs.")
-@output_options
-def validate(manifest: str, style: str, **output: bool) -> None:
+@output_options("json", "quiet")
+def validate(manifest: str, style: str, as_json: bool, quiet: bool) -> None:
     """Find every mistake in MANIFEST: templates, schema, rules between shots.
 
     Needs no key and no network, and spends nothing. Exits with 2 where something is wrong.
     """
     project = Project(manifest, {})
     show = project.load()
-    if style == "json" or output.get("as_json"):
-        click.echo(json.dumps({"diagnostics": [as_json(item) for item in show.warnings]}, ensure_ascii=False, indent=2))
+    if style == "json" or as_json:
+        click.echo(json.dumps({"diagnostics": [as_dict(item) for item in show.warnings]}, ensure_ascii=False, indent=2))
         return
     if show.warnings:
         click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
     shots = show.manifest.shots
     takes = sum(shot.takes for shot in shots)
-    if not output.get("quiet"):
+    if not quiet:
         click.echo(f"{manifest}: {count(len(shots), 'shot')}, {count(takes, 'take')}, no mistakes"
                    + (f", {count(len(show.warnings), 'warning')}" if show.warnings else ""))

@@ -1,0 +1,106 @@
+"""The rules of the house that are about the code itself."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from manifest_runner.cli.main import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "manifest_runner"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+CORE = sorted((PACKAGE / "core").glob("*.py"))
+HEAVY = {"httpx", "anyio", "asyncio", "rich", "av", "PIL", "starlette", "jsonschema"}
+
+
+def loaded_by(*arguments: str, cwd: Path) -> set[str]:
+    """The top-level modules that a command line has imported when it ends."""
+    code = (
+        "import sys; sys.argv[1:] = " + repr(list(arguments)) + "\n"
+        "from manifest_runner.__main__ import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "sys.stderr.write('\\nLOADED ' + ' '.join({name.partition('.')[0] for name in sys.modules}))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, timeout=60, check=True)
+    return set(ran.stderr.rpartition("LOADED ")[2].split())
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_core_opens_prints_and_asks_nothing(path: Path) -> None:
+    calls = {
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not calls & {"open", "print", "input", "exec", "eval", "__import__"}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.read_text().strip()], ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_a_module_says_what_it_is_for(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), "a module opens with a docstring"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if "cli" not in path.parts and path.name != "__main__.py"],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_library_code_never_prints_and_never_exits(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            assert name not in {"print", "sys.exit", "exit", "os._exit"}, f"{path.name}:{node.lineno}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_subcommand_is_a_file_and_a_function_of_its_name(name: str) -> None:
+    command = getattr(importlib.import_module(f"manifest_runner.cli.commands.{name}"), name)
+    assert isinstance(command, click.Command)
+    assert command.help
+
+
+def test_every_file_of_commands_is_listed() -> None:
+    files = {path.stem for path in (PACKAGE / "cli" / "commands").glob("*.py")} - {"__init__"}
+    assert files == set(COMMANDS)
+
+
+def test_version_imports_nothing_of_ours_but_the_door(tmp_path: Path) -> None:
+    assert not loaded_by("--version", cwd=tmp_path) & {*HEAVY, "click", "yaml", "jinja2", "sqlite3"}
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    assert not loaded_by("--help", cwd=tmp_path) & {*HEAVY, "yaml", "jinja2", "sqlite3", "fastjsonschema"}
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "status"])
+def test_looking_imports_no_network_no_event_loop_and_no_terminal_library(tmp_path: Path, command: str) -> None:
+    (tmp_path / "show.yaml").write_text(
+        "version: 1\nshow: x\nmodel: kling-v3-omni\nvars: {a: b}\nshots:\n  - {id: A, prompt: '{{ a }}'}\n"
+    )
+    assert not loaded_by(command, "show.yaml", cwd=tmp_path) & HEAVY
+
+
+def test_http_is_known_to_few() -> None:
+    knowing = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "httpx" for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "httpx")
+    }
+    assert knowing <= {
+        "adapters/gateway.py",
+        "adapters/downloads.py",
+        "adapters/answers.py",
+        "cli/session.py",
+        "simulator/server.py",
+    }
