@@ -53,8 +53,8 @@ shots:
 The first line gives an editor with a YAML language server completion, hover text and red underlines. The schema is
 [`schemas/manifest.schema.json`](../schemas/manifest.schema.json); `manifest-runner schema` prints it.
 
-In the tables below *required* stands in the place of a default. Any single value may be a template instead, but for `version` and
-`include`.
+In the tables below *required* stands in the place of a default. Any single value may be a template instead, but for
+`version` and `include`.
 """
 
 DEFAULTS = """\
@@ -149,13 +149,14 @@ are an error. An axis may not be called `show`, `sequence`, `shot` or `vars`.
 `takes: 3` renders the same request three times, and pays for three. `circled: 2` names the take that goes into the reel and
 gives its frames to other shots; without it that is the last take.
 
-To see one more take, raise `takes` by one: the takes that are there are kept. Circling another take costs nothing for that shot,
-but the shots that take a frame from it are rendered again. So circle a take before you ask for more of a shot that others follow.
+To see one more take, raise `takes` by one: the takes that are there are kept. Circling another take costs nothing for that
+shot, but the shots that take a frame from it are rendered again. So circle a take before you ask for more of a shot that
+others follow.
 
 ## Cut
 
-`cut` is what the edit uses of a clip. `manifest-runner reel` keeps to it. It is not part of the request: a new cut costs nothing.
-The in and out points are seconds of the clip, exact to the frame; the out point is exclusive.
+`cut` is what the edit uses of a clip. `manifest-runner reel` keeps to it. It is not part of the request: a new cut costs
+nothing. The in and out points are seconds of the clip, exact to the frame; the out point is exclusive.
 """
 
 YAML = """\
@@ -200,8 +201,8 @@ def reference() -> str:
         "## limits\n\n" + top["limits"]["description"] + " The operator may set tighter ones; the tighter one counts.\n\n"
         + tables.table(top["limits"]),
         DEFAULTS,
-        f"## shots\n\nA list of 1 to {top['shots']['maxItems']:,} shots, in the order of the cut, matrix included. These keys are the "
-        "program's own:\n\n" + tables.table(shot, skip=tuple(card.parameters)),
+        f"## shots\n\nA list of 1 to {top['shots']['maxItems']:,} shots, in the order of the cut, matrix included. These keys "
+        "are the program's own:\n\n" + tables.table(shot, skip=tuple(card.parameters)),
         f"These are the parameters of {card.title}, under the API's own names:\n\n"
         + tables.table(shot, only=tuple(card.parameters)) + "\n" + _price(card),
         "### first_frame and last_frame\n\n" + FRAMES + "\n" + _last_frame(card) + "\n"
@@ -324,8 +325,8 @@ def _camera(card: ModelCard) -> str:
     lines += [
         f"\nThe API's axes are {_listed(rules.axes)}, {rules.minimum} to {rules.maximum}. Its documented types are",
         f"{_listed(rules.types)}. `{rules.type}` is documented with exactly",
-        "one axis that is not 0; anything else is sent as it is, with a warning. Which word moves which axis, and which way, is the",
-        f"model card's business: [`schemas/models/{card.name}.yaml`](../schemas/models/{card.name}.yaml).",
+        "one axis that is not 0; anything else is sent as it is, with a warning. Which word moves which axis, and which way,",
+        f"is the model card's business: [`schemas/models/{card.name}.yaml`](../schemas/models/{card.name}.yaml).",
     ]
     return "\n".join(lines)
 

@@ -7,7 +7,7 @@
     ├── StalePlan                  2  a saved plan no longer describes this checkout
     ├── ShotsFailed                1  some shot failed, or a check found differences
     ├── BudgetExceeded             4  a credit limit would be passed
-    ├── LedgerError                3  the ledger cannot be read or written: nothing is submitted
+    ├── LedgerError                2  the ledger cannot be read or written: nothing is submitted
     ├── MediaError                 1  a clip or picture cannot be read, cut or encoded
     ├── DownloadError              1  bytes that did not arrive, or are not what was asked for
     └── ProviderError              5  the gateway; `sent` and `retry` say what may be done next
@@ -123,7 +123,7 @@ class LedgerError(ManifestRunnerError):
     """The ledger cannot be trusted or written. No submission may follow."""
 
     code = "ledger"
-    exit_code = ExitCode.BUG
+    exit_code = ExitCode.INVALID
 
 
 class MediaError(ManifestRunnerError):

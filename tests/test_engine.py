@@ -394,3 +394,21 @@ async def test_a_lockfile_with_a_made_up_job_adopts_nothing_and_submits_nothing(
         studio.lock_path.write_text(lock.replace(job, "job_klingv3omni_ffffffffff"))
         assert endings(await studio.render())["A1"] is Ending.FAILED
         assert studio.requests("POST") == 3
+
+
+async def test_a_key_that_is_refused_while_jobs_run_leaves_them_for_the_next_run(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("poll:401",)) as studio:
+        report = await studio.render()
+        assert report is not None
+        assert set(endings(report).values()) <= {Ending.UNFINISHED, Ending.SKIPPED}
+        assert isinstance(report.halted, Unauthorized)
+        studio.fault()
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 3
+
+
+async def test_a_document_that_makes_no_sense_is_asked_for_again(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("poll:malformedx3",)) as studio:
+        await studio.render()
+        assert studio.done()

@@ -55,13 +55,16 @@ def probe(clip: Path) -> MediaFacts:
         rate = stream.average_rate or stream.guessed_rate
         if not rate:
             raise MediaError(f"{clip.name}: no frame rate")
+        name = _container_name(container.format.name)
+        if name == "mp4":
+            _check_boxes(clip)
         frames = _whole_frames(clip, container, stream)
         if stream.duration is not None and stream.time_base is not None:
             duration = stream.duration * stream.time_base
         else:
             duration = frames / rate
         return MediaFacts(
-            container=_container_name(container.format.name), codec=stream.codec_context.name,
+            container=name, codec=stream.codec_context.name,
             width=stream.codec_context.width, height=stream.codec_context.height, duration=round(float(duration), 3),
             frames=frames, frame_rate=f"{rate.numerator}/{rate.denominator}",
         )
@@ -122,6 +125,26 @@ def _container_name(names: str) -> str:
     """FFmpeg calls a format by all its names (`mov,mp4,m4a,…`); one is enough."""
     every = names.split(",")
     return "mp4" if "mp4" in every else every[0]
+
+
+def _check_boxes(clip: Path) -> None:
+    """An mp4 is a row of boxes that say their own length: raises `MediaError` where the last one ends beyond the file.
+
+    FFmpeg does not mind when only the end of the index is missing; bytes that were promised are missing all the same.
+    """
+    size, at = clip.stat().st_size, 0
+    with clip.open("rb") as file:
+        while at < size:
+            file.seek(at)
+            header = file.read(16)
+            length = int.from_bytes(header[:4], "big")
+            if length == 1:  # the length is too large for its field and follows in the next eight bytes
+                length = int.from_bytes(header[8:16], "big")
+            if length == 0:  # to the end of the file
+                return
+            if length < 8 or at + length > size:
+                raise MediaError(f"{clip.name}: cut off, or followed by something else, at byte {at} of {size}")
+            at += length
 
 
 def _whole_frames(clip: Path, container: InputContainer, stream: VideoStream) -> int:

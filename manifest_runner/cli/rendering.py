@@ -139,11 +139,20 @@ class Rendering:
             click.echo(json.dumps(report_dict(report), ensure_ascii=False, indent=2))
         else:
             click.echo(report_text(report, show.card, draft=self.project.draft))
+            self._say_next(exit_code(report))
         return exit_code(report)
+
+    def _say_next(self, code: ExitCode) -> None:
+        """What is sensible to type now."""
+        if self.asked.quiet or code is ExitCode.CREDITS:
+            return
+        command = "reel" if code is ExitCode.DONE else "status"
+        session.warn(f"next: manifest-runner {command} {self.project.shown}{' --draft' if self.project.draft else ''}")
 
     def _progress(self, plan: Plan) -> Progress:
         if self.asked.as_json:
             return JsonLines(sys.stderr, priced=not self.project.draft)
         if self.asked.quiet or not sys.stderr.isatty():
             return Lines(sys.stderr, quiet=self.asked.quiet, priced=not self.project.draft)
-        return Bar(sum(change.action is not Action.KEEP for change in plan.changes))
+        folder = self.project.path.parent
+        return Bar(sum(change.action is not Action.KEEP for change in plan.changes), "" if folder == Path() else f"{folder}/")

@@ -14,7 +14,7 @@ from manifest_runner.core.modelcard import ModelCard, RemoteState, remote_state
 from manifest_runner.core.polling import backoff, poll_delay
 from manifest_runner.engine.submission import Tell
 from manifest_runner.engine.types import Options, Outside
-from manifest_runner.errors import DownloadError, JobNotFound, MediaError, NotSent, Throttled
+from manifest_runner.errors import DownloadError, JobNotFound, MediaError, NotSent, ProviderError, Throttled, Unauthorized
 
 DOWNLOAD_TRIES = 3
 
@@ -34,7 +34,9 @@ async def follow(job: Job, card: ModelCard, outside: Outside, options: Options, 
             if lost >= options.poll.missing_after:
                 return await _record(job, Missing(), outside, tell), None
             continue
-        except (NotSent, Throttled) as error:
+        except ProviderError as error:
+            if isinstance(error, Unauthorized) or (isinstance(error, NotSent) and error.permanent):
+                raise
             if outside.clock.monotonic() - started > options.poll.patience:
                 return job, None
             wait = error.retry_after if isinstance(error, Throttled) and error.retry_after is not None else 0.0

@@ -39,7 +39,7 @@ from manifest_runner.engine.lockkeeper import LockKeeper
 from manifest_runner.engine.pictures import Pictures
 from manifest_runner.engine.submission import Tell, Turnstile, submit
 from manifest_runner.engine.types import Halt, Options, Outside
-from manifest_runner.errors import BudgetExceeded, JobNotFound, ManifestRunnerError
+from manifest_runner.errors import BudgetExceeded, JobNotFound, LedgerError, ManifestRunnerError, ProviderError, Unauthorized
 from manifest_runner.ports import Held
 
 _STOPPED = "the run was stopped before its turn"
@@ -101,14 +101,24 @@ class _Run:
             outcome = Outcome(key=key, action=change.action, ending=Ending.OVER_BUDGET, words=error.message)
         except Halt as error:
             self.halt = self.halt or error.cause
-            outcome = Outcome(key=key, action=change.action, ending=Ending.FAILED, words=error.cause.message)
+            outcome = self._failed(key, change, error.cause)
+        except (LedgerError, Unauthorized) as error:  # without a ledger, or a key, nothing more may leave
+            self.halt = self.halt or error
+            outcome = self._failed(key, change, error)
         except ManifestRunnerError as error:
-            outcome = Outcome(key=key, action=change.action, ending=Ending.FAILED, words=error.message,
-                              charged=self._charged(key), job=self.jobs.get((key.shot, key.take)))
+            outcome = self._failed(key, change, error)
         if outcome.ending is Ending.FAILED and self.options.fail_fast and self.halt is None:
             self.halt = ManifestRunnerError(f"{key.shot} failed, and --fail-fast was asked", code="fail-fast")
         self._end(key, outcome)
         self.observe(key, outcome)
+
+    def _failed(self, key: TakeKey, change: Change, error: ManifestRunnerError) -> Outcome:
+        """What an error means for its take: a job that is alive at the gateway is unfinished, whatever kept us from it."""
+        job = self.jobs.get((key.shot, key.take))
+        alive = isinstance(error, ProviderError) and job is not None and job.state in (JobState.SUBMITTED, JobState.RUNNING)
+        return Outcome(key=key, action=change.action, ending=Ending.UNFINISHED if alive else Ending.FAILED,
+                       words=error.words if isinstance(error, ProviderError) and error.words else error.message,
+                       charged=self._charged(key), job=job)
 
     def _keep(self, change: Change) -> None:
         key = TakeKey(manifest=self.name, shot=change.shot, take=change.take)

@@ -16,7 +16,7 @@ from manifest_runner.core.model import Intent, Job, JobDocument, JobState
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.polling import backoff
 from manifest_runner.engine.types import Halt, Options, Outside
-from manifest_runner.errors import AccountEmpty, Conflict, FateUnknown, NotSent, Throttled, Unauthorized
+from manifest_runner.errors import AccountEmpty, Conflict, FateUnknown, ManifestRunnerError, NotSent, Throttled, Unauthorized
 from manifest_runner.errors import Refused as ProviderRefused
 from manifest_runner.ports import Admitted, Held, Wait
 
@@ -101,7 +101,7 @@ async def submit(intent: Intent, card: ModelCard, outside: Outside, options: Opt
             else:
                 event = InDoubt(words="the run that was sending it ended before the answer came")
             if event is not None:
-                job = await outside.ledger.record(job.intent.external_task_id, event)
+                job = await _record(job, event, outside)
                 tell(event, job)
         if halting is not None:
             raise halting
@@ -109,6 +109,17 @@ async def submit(intent: Intent, card: ModelCard, outside: Outside, options: Opt
             return job
         await outside.clock.sleep(max(retry, backoff(attempt, outside.clock.jitter())))
     return job
+
+
+async def _record(job: Job, event: Event, outside: Outside) -> Job:
+    """Make the fate of a submission durable. Where that fails nothing more may leave, and the user must learn the job's id:
+    these words are then the only place that has it."""
+    try:
+        return await outside.ledger.record(job.intent.external_task_id, event)
+    except ManifestRunnerError as error:
+        if isinstance(event, Submitted):
+            error.message = f"{error.message} (the gateway accepted {job.intent.external_task_id} as {event.job_id})"
+        raise Halt(error) from None
 
 
 async def _send(job: Job, card: ModelCard, outside: Outside) -> tuple[Event | None, float | None, Halt | None]:

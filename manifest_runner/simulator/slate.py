@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -197,9 +198,9 @@ def wrapped(text: str, font: ImageFont.FreeTypeFont, width: float, rows: int) ->
 def _shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     if font.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    # By bisection: the text may be a word of thousands of letters.
+    keep = bisect_right(range(1, len(text)), width, key=lambda count: font.getlength(text[:count] + "…"))
+    return text[:keep].rstrip() + "…"
 
 
 def diagram(move: Move, size: int) -> Image.Image:

@@ -96,9 +96,9 @@ class JsonLines(Lines):
 
 
 class Bar:
-    """A bar over all takes on a terminal, and a line for each that ends."""
+    """A bar over all takes on a terminal, and a line for each that ends. `folder` goes before the paths of clips."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, folder: str) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
@@ -106,6 +106,7 @@ class Bar:
         self._console = Console(stderr=True, highlight=False)
         self._bar = RichProgress(TextColumn("rendering"), BarColumn(bar_width=32), MofNCompleteColumn(), TimeElapsedColumn(),
                                  TextColumn("{task.fields[now]}"), console=self._console)
+        self._folder = folder
         self._task = self._bar.add_task("rendering", total=total, now="")
         self._at: dict[TakeKey, str] = {}
 
@@ -137,7 +138,7 @@ class Bar:
         good = outcome.ending is Ending.DONE
         name = f"{key.shot} t{key.take}"
         if good:
-            detail = outcome.artifact.path if outcome.artifact is not None else outcome.action.value
+            detail = f"{self._folder}{outcome.artifact.path}" if outcome.artifact is not None else outcome.action.value
         else:
             detail = f"{outcome.ending.value}: {outcome.words}"
         self._console.print(Text.assemble(("✓ " if good else "✗ ", "green" if good else "red"), (f"{name:<22}", "bold"),
@@ -151,6 +152,6 @@ def _stage(what: What) -> str:
         case Notice.DOWNLOADING | Succeeded():
             return "downloading"
         case Submitted() | Progressed() | Notice.SENDING:
-            return "at the gateway"
+            return "rendering"
         case _:
             return ""

@@ -17,11 +17,11 @@ from manifest_runner.errors import MediaError
 COLOURS = [(220, 30, 30), (30, 200, 30), (40, 60, 220), (220, 200, 40), (200, 60, 200)]
 
 
-def make_clip(path: Path, frames: int, *, size: tuple[int, int] = (320, 180), rate: Fraction = Fraction(24), codec: str = "libx264",
-              **options: str) -> Path:
+def make_clip(path: Path, frames: int, *, size: tuple[int, int] = (320, 180), rate: Fraction = Fraction(24),
+              movflags: str = "", **options: str) -> Path:
     """A clip whose frame k shows colour k mod 5."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, options=options)
+    with av.open(str(path), "w", options={"movflags": movflags} if movflags else {}) as container:
+        stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         for index in range(frames):
@@ -37,7 +37,8 @@ def colour_of(png: bytes) -> int:
 
 
 @pytest.mark.parametrize(("frames", "rate", "text", "duration"), [
-    (24, Fraction(24), "24/1", 1.0), (13, Fraction(25), "25/1", 0.52), (30, Fraction(30000, 1001), "30000/1001", 1.001), (1, Fraction(24), "24/1", 0.042),
+    (24, Fraction(24), "24/1", 1.0), (13, Fraction(25), "25/1", 0.52), (30, Fraction(30000, 1001), "30000/1001", 1.001),
+    (1, Fraction(24), "24/1", 0.042),
 ])
 def test_a_probe_tells_the_facts(frames: int, rate: Fraction, text: str, duration: float, tmp_path: Path) -> None:
     assert probe(make_clip(tmp_path / "a.mp4", frames, rate=rate)) == MediaFacts(
@@ -49,7 +50,9 @@ def test_frames_are_counted_where_the_container_does_not_say(tmp_path: Path) -> 
 
 
 # B-frames, one key frame for all, a key frame everywhere, a key frame as the very last: the last frame is the last frame.
-@pytest.mark.parametrize("options", [{}, {"bf": "3", "g": "250"}, {"bf": "0", "g": "1"}, {"g": "12", "bf": "2"}, {"preset": "ultrafast"}])
+@pytest.mark.parametrize("options", [
+    {}, {"bf": "3", "g": "250"}, {"bf": "0", "g": "1"}, {"g": "12", "bf": "2"}, {"preset": "ultrafast"},
+])
 @pytest.mark.parametrize("frames", [1, 2, 24, 37, 49])
 def test_first_and_last_frame_are_exact(options: dict[str, str], frames: int, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", frames, **options)
@@ -67,35 +70,37 @@ def test_a_frame_has_the_clips_own_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.9, 0.999])
-def test_a_clip_that_is_cut_off_is_an_error_and_not_a_shorter_clip(share: float, tmp_path: Path) -> None:
-    whole = make_clip(tmp_path / "a.mp4", 60, movflags="faststart").read_bytes()
-    with av.open(str(tmp_path / "a.mp4")) as source, av.open(str(tmp_path / "fast.mp4"), "w", options={"movflags": "faststart"}) as copy:
-        stream = copy.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                copy.mux(packet)
-    for data in (whole, (tmp_path / "fast.mp4").read_bytes()):
-        cut = tmp_path / "cut.mp4"
-        cut.write_bytes(data[:int(len(data) * share)])
-        with pytest.raises(MediaError, match=r"cut\.mp4"):
-            probe(cut)
+@pytest.mark.parametrize("movflags", ["", "faststart"])
+def test_a_clip_that_is_cut_off_is_an_error_and_not_a_shorter_clip(movflags: str, share: float, tmp_path: Path) -> None:
+    whole = make_clip(tmp_path / "a.mp4", 60, movflags=movflags).read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole[:int(len(whole) * share)])
+    with pytest.raises(MediaError, match=r"cut\.mp4"):
+        probe(cut)
 
 
-def test_one_missing_byte_at_the_end_is_noticed(tmp_path: Path) -> None:
-    clip = tmp_path / "a.mp4"
-    with av.open(str(clip), "w", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
-        for _ in range(24):
-            container.mux(stream.encode(av.VideoFrame.from_image(Image.effect_noise((320, 180), 60).convert("RGB"))))
-        container.mux(stream.encode(None))
+@pytest.mark.parametrize("movflags", ["", "faststart"])
+def test_one_missing_byte_at_the_end_is_noticed(movflags: str, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", 24, movflags=movflags)
     clip.write_bytes(clip.read_bytes()[:-1])
     with pytest.raises(MediaError, match="cut off"):
         probe(clip)
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>502</html>", bytes(5000), b"\x00\x00\x00\x20ftypisom" + bytes(200), b"\x89PNG\r\n\x1a\n" + bytes(99)])
+def test_frames_that_the_index_promises_and_the_file_does_not_hold_are_missed(tmp_path: Path) -> None:
+    """The data box is shortened together with its length, so that only the index still knows of the last frames."""
+    data = make_clip(tmp_path / "a.mp4", 24, movflags="faststart").read_bytes()
+    at = data.index(b"mdat") - 4
+    short = bytearray(data[:-200])
+    short[at:at + 4] = (len(short) - at).to_bytes(4, "big")
+    (tmp_path / "a.mp4").write_bytes(short)
+    with pytest.raises(MediaError, match="of 24 frames"):
+        probe(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("data", [
+    b"", b"<html>502</html>", bytes(5000), b"\x00\x00\x00\x20ftypisom" + bytes(200), b"\x89PNG\r\n\x1a\n" + bytes(99),
+])
 def test_what_is_no_clip_is_a_media_error_with_its_name(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "SH0010_t1.mp4"
     path.write_bytes(data)

@@ -53,9 +53,11 @@ def test_segments_come_in_their_order_and_a_clip_may_come_twice(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("rate", "frames", "expected"), [
-    (12, 6, [0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5]), (48, 24, list(range(0, 24, 2))), (30, 15, [0, 1, 3, 4, 5, 6, 8, 9, 10, 11, 13, 14]),
+    (12, 6, [0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5]), (48, 24, list(range(0, 24, 2))),
+    (30, 15, [0, 1, 3, 4, 5, 6, 8, 9, 10, 11, 13, 14]),
 ])
-def test_another_rate_is_shown_in_the_same_time_by_the_nearest_frames(rate: int, frames: int, expected: list[int], tmp_path: Path) -> None:
+def test_another_rate_is_shown_in_the_same_time_by_the_nearest_frames(rate: int, frames: int, expected: list[int],
+                                                                      tmp_path: Path) -> None:
     first, other = make_clip(tmp_path / "a.mp4", 2), make_clip(tmp_path / "b.mp4", frames, rate=rate)
     facts = cut_reel([Segment(clip=first), Segment(clip=other)], tmp_path / "reel.mp4")
     assert (facts.frame_rate, facts.frames) == ("24/1", 2 + 12)

@@ -20,7 +20,8 @@ WINDOW = (WIDTH, HEIGHT - bar_height(HEIGHT))
 
 
 def brief(**changes: object) -> Brief:
-    usual = {"width": WIDTH, "height": HEIGHT, "duration": 0.5, "shot": "SH0010", "take": 1, "prompt": "The bridge at dusk.", "seed": "s"}
+    usual = {"width": WIDTH, "height": HEIGHT, "duration": 0.5, "shot": "SH0010", "take": 1, "prompt": "The bridge at dusk.",
+             "seed": "s"}
     return Brief(**{**usual, **changes})
 
 
@@ -56,6 +57,10 @@ def scene(seed: str = "plate") -> Image.Image:
     return paint((WIDTH, HEIGHT), (0, 0), seed=seed, prompt="a valley")
 
 
+def scene_of_noise() -> Image.Image:
+    return Image.effect_noise((64, 64), 60)
+
+
 @pytest.mark.parametrize(("resolution", "ratio", "size"), [
     ("720p", "16:9", (1280, 720)), ("720p", "9:16", (720, 1280)), ("720p", "1:1", (720, 720)), ("720p", "4:3", (960, 720)),
     ("1080p", "16:9", (1920, 1080)), ("1080p", "9:16", (1080, 1920)), ("720p", "21:9", (1680, 720)),
@@ -64,8 +69,9 @@ def test_resolution_names_the_shorter_side(resolution: str, ratio: str, size: tu
     assert frame_size(resolution, ratio) == size
 
 
-@pytest.mark.parametrize(("resolution", "ratio"), [("big", "16:9"), ("720p", "16x9"), ("720p", "1:0"), ("720p", "99:1"), ("9p", "1:1"),
-                                                   ("720p", "nan:1")])
+@pytest.mark.parametrize(("resolution", "ratio"), [
+    ("big", "16:9"), ("720p", "16x9"), ("720p", "1:0"), ("720p", "99:1"), ("9p", "1:1"), ("720p", "nan:1"),
+])
 def test_a_size_that_cannot_be_drawn_is_a_media_error(resolution: str, ratio: str) -> None:
     with pytest.raises(MediaError, match="aspect ratio"):
         frame_size(resolution, ratio)
@@ -143,7 +149,8 @@ def test_a_clockwise_roll_turns_the_picture_the_other_way(roll: int, down: int, 
 
 
 @pytest.mark.parametrize(("control", "prompt", "out"), [
-    (move(zoom=-5), "", 1), (move(zoom=5), "", -1), (None, "He runs. The camera dollies in.", 1), (None, "The camera dollies out.", -1),
+    (move(zoom=-5), "", 1), (move(zoom=5), "", -1),
+    (None, "He runs. The camera dollies in.", 1), (None, "The camera dollies out.", -1),
     ({"type": "down_back"}, "", -1), ({"type": "right_turn_forward"}, "", 1),
 ])
 def test_negative_zoom_and_a_dolly_in_make_things_larger(control: dict[str, object] | None, prompt: str, out: int,
@@ -189,7 +196,8 @@ def test_every_move_starts_where_the_first_picture_is() -> None:
 
 
 @pytest.mark.parametrize(("control", "words"), [
-    (None, "static"), (move(), "static"), (move(horizontal=4), "truck right 4"), (move(zoom=-2.5, roll=-1), "roll ccw 1, zoom in 2.5"),
+    (None, "static"), (move(), "static"), (move(horizontal=4), "truck right 4"),
+    (move(zoom=-2.5, roll=-1), "roll ccw 1, zoom in 2.5"),
     (move(pan=-99), "pan left 10"), ({"type": "forward_up"}, "tilt up 4, dolly in 5"),
 ])
 def test_the_slate_names_the_move_in_film_words(control: dict[str, object] | None, words: str) -> None:
@@ -205,7 +213,8 @@ def test_the_first_frame_is_the_first_picture(control: dict[str, object] | None,
 
 def test_the_final_frame_is_the_last_picture_even_under_a_moving_camera(tmp_path: Path) -> None:
     start, end = scene("start"), scene("end")
-    frames = drawn(brief(duration=1, first_picture=png(start), last_picture=png(end), camera_control=move(horizontal=5)), tmp_path)
+    asked = brief(duration=1, first_picture=png(start), last_picture=png(end), camera_control=move(horizontal=5))
+    frames = drawn(asked, tmp_path)
     assert difference(window(frames[-1]), window(end)) < 2.5
     assert difference(window(frames[12]), window(end)) > 6
 
@@ -228,7 +237,7 @@ def test_an_old_slate_in_the_first_picture_never_comes_into_view(tmp_path: Path)
         for frame in drawn(brief(first_picture=png(plate), camera_control=control), tmp_path)[::5]:
             red, green, blue = window(frame).split()
             magenta = ImageChops.subtract(ImageChops.darker(red, blue), green)
-            assert max(magenta.getdata() if not hasattr(magenta, "get_flattened_data") else magenta.get_flattened_data()) < 90
+            assert magenta.getextrema()[1] < 90
 
 
 def test_a_new_slate_covers_the_old_one_exactly(tmp_path: Path) -> None:
@@ -246,7 +255,7 @@ def test_the_colours_are_the_pictures_own(tmp_path: Path) -> None:
         assert max(abs(a - b) for a, b in zip(frame.getpixel((100, 100)), colour, strict=True)) < 8
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + bytes(40), png(Image.new("RGB", (64, 64)))[:80]])
+@pytest.mark.parametrize("rubbish", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + bytes(40), png(scene_of_noise())[:2000]])
 def test_a_picture_that_cannot_be_read_is_a_media_error_that_says_which(rubbish: bytes, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="last picture"):
         render(brief(last_picture=rubbish), tmp_path / "clip.mp4")

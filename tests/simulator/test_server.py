@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +18,7 @@ import pytest
 
 from manifest_runner.errors import MediaError, UsageError
 from manifest_runner.simulator.faults import Faults
-from manifest_runner.simulator.server import Simulator, parse_task_id, serve
+from manifest_runner.simulator.server import Simulator, _listen, parse_task_id, serve
 from manifest_runner.simulator.world import Settings, World
 
 SUBMIT = "/v1/video/kling-v3-omni"
@@ -429,3 +430,8 @@ async def test_an_address_that_is_taken_is_a_usage_error(tmp_path: Path) -> None
         another = Simulator(folder=tmp_path, clock=RealClock(), world=World(), clips=False)
         with pytest.raises(UsageError, match="cannot listen on 127"):
             await serve("127.0.0.1", client.base_url.port or 0, another, ready=lambda _: None)
+
+
+def test_the_socket_says_tcp_itself_or_every_answer_would_wait_for_nagle() -> None:
+    with _listen("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
