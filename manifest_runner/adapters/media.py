@@ -142,8 +142,10 @@ def _check_boxes(clip: Path) -> None:
                 length = int.from_bytes(header[8:16], "big")
             if length == 0:  # to the end of the file
                 return
-            if length < 8 or at + length > size:
-                raise MediaError(f"{clip.name}: cut off, or followed by something else, at byte {at} of {size}")
+            if at + length > size:
+                raise MediaError(f"{clip.name}: cut off, {at + length - size} bytes are missing at its end")
+            if length < 8:
+                raise MediaError(f"{clip.name}: something that is no part of a clip follows at byte {at}")
             at += length
 
 

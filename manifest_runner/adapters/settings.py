@@ -35,6 +35,9 @@ VARIABLES: Mapping[str, str] = {
 }
 """Setting → environment variable. The names are those of the flags and of the configuration files."""
 
+MOST_CREDITS = Decimal(10**12)
+"""More than anybody has; a number of any length would be slow to add up."""
+
 DEFAULTS: Mapping[str, str] = {"base-url": DEFAULT_BASE_URL, "frames": "store"}
 
 
@@ -66,7 +69,7 @@ class Settings:
             number = Decimal(setting.value)
         except InvalidOperation:
             number = Decimal(-1)
-        if not number.is_finite() or number < 0:
+        if not number.is_finite() or not 0 <= number <= MOST_CREDITS:
             raise UsageError(f"{name} is {setting.value!r} ({setting.origin}); it must be a number of credits from 0")
         return number
 

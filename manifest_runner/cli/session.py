@@ -31,7 +31,7 @@ from manifest_runner.core.lifecycle import UNFINISHED, Abandoned
 from manifest_runner.core.model import Limits
 from manifest_runner.core.polling import PollPolicy
 from manifest_runner.engine import Options, Outside
-from manifest_runner.errors import ExitCode, UsageError
+from manifest_runner.errors import ExitCode, ManifestRunnerError, MissingExtra, UsageError
 from manifest_runner.ports import Frames, SpendingLimits
 
 T = TypeVar("T")
@@ -98,6 +98,7 @@ async def draft(project: Project) -> AsyncIterator[tuple[Outside, Options]]:
     """Everything outside for a draft: the provider lives in this process and ends with it."""
     import httpx
 
+    _need("video,sim", "a draft", "av", "PIL", "starlette")
     from manifest_runner.simulator.server import Simulator
     from manifest_runner.simulator.world import Settings, World
 
@@ -118,6 +119,17 @@ async def draft(project: Project) -> AsyncIterator[tuple[Outside, Options]]:
         outside = _outside(project, gateway, downloads, ledger, InlineFrames(), clock)
         limits = SpendingLimits(concurrency=2 * (os.cpu_count() or 2))
         yield outside, Options(limits=limits, poll=PollPolicy(first=0.05, every=0.1))
+
+
+def _need(extra: str, purpose: str, *modules: str) -> None:
+    """Say at once, and in one sentence, which extras are missing."""
+    from importlib import import_module
+
+    for module in modules:
+        try:
+            import_module(module)
+        except ImportError:
+            raise MissingExtra(extra, purpose) from None
 
 
 def _alone(guard: Path) -> AbstractContextManager[object]:
@@ -171,10 +183,26 @@ def run_until_done(main: Callable[[], Awaitable[T]], say: Callable[[str], None])
             outcome.append(await main())
             group.cancel_scope.cancel()
 
-    anyio.run(both)
+    try:
+        anyio.run(both)
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
     if not outcome:
         raise Interrupted
     return outcome[0]
+
+
+def _first(group: BaseExceptionGroup) -> BaseException:
+    """What went wrong, out of the groups that task groups wrap it into: an error of ours before anything else."""
+    flat: list[BaseException] = []
+    todo: list[BaseException] = [group]
+    while todo:
+        error = todo.pop()
+        if isinstance(error, BaseExceptionGroup):
+            todo.extend(error.exceptions)
+        else:
+            flat.append(error)
+    return next((error for error in flat if isinstance(error, ManifestRunnerError)), flat[-1])
 
 
 def warn(text: str) -> None:

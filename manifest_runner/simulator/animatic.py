@@ -86,7 +86,7 @@ def render(brief: Brief, to: Path) -> None:
 
     Raises `MediaError` where a picture cannot be read or the file cannot be written.
     """
-    encode(_frames(brief), to, size=(brief.width, brief.height), frame_rate=brief.frame_rate)
+    encode(_frames(brief), to, count=brief.frames, size=(brief.width, brief.height), frame_rate=brief.frame_rate)
 
 
 def _frames(brief: Brief) -> Iterator[Planes]:
@@ -104,8 +104,8 @@ def _frames(brief: Brief) -> Iterator[Planes]:
         progress = index / (brief.frames - 1) if brief.frames > 1 else 0.0
         seen = stage.at(progress)
         share = _smooth((progress - 1 + DISSOLVE) / DISSOLVE)
-        if last is not None and (share > 0 or brief.frames == 1):
-            seen = last if progress == 1 or brief.frames == 1 else blend(seen, last, share)
+        if last is not None and share > 0:
+            seen = blend(seen, last, share)
         paste(sheet, seen, (0, 0))
         slate.draw(sheet, index)
         yield sheet

@@ -14,6 +14,7 @@ from manifest_runner.errors import MediaError, MissingExtra
 
 try:
     import av
+    from av.video.frame import PictureType
     from av.video.reformatter import ColorRange, Colorspace
     from PIL import Image
 except ImportError as missing:
@@ -61,10 +62,14 @@ def canvas(width: int, height: int) -> Planes:
     return y, u, v
 
 
-def encode(frames: Iterable[Planes], to: Path, *, size: tuple[int, int], frame_rate: int) -> None:
-    """Write `frames` (made by `canvas`, one object may come again and again) as an H.264 mp4 that plays everywhere."""
+def encode(frames: Iterable[Planes], to: Path, *, count: int, size: tuple[int, int], frame_rate: int) -> None:
+    """Write `frames` (made by `canvas`, one object may come again and again) as an H.264 mp4 that plays everywhere.
+
+    There are `count` of them; the last one is a key frame, because other shots begin with it: it carries no traces of others.
+    """
     # A constant quantiser spares the encoder its look-ahead, which at this preset would be a third of its time.
-    options = {"preset": "ultrafast", "qp": "28", "x264-params": "no-psy=1", "threads": "1", "flags": "+bitexact"}
+    options = {"preset": "ultrafast", "qp": "28", "x264-params": "no-psy=1", "forced-idr": "1", "threads": "1",
+               "flags": "+bitexact"}
     try:
         with av.open(str(to), "w", format="mp4", options={"movflags": "faststart", "fflags": "+bitexact"}) as container:
             stream = container.add_stream("libx264", rate=frame_rate, options=options)
@@ -74,8 +79,10 @@ def encode(frames: Iterable[Planes], to: Path, *, size: tuple[int, int], frame_r
             context.gop_size = frame_rate * 2
             context.color_range, context.colorspace = ColorRange.MPEG, BT709
             context.color_primaries = context.color_trc = BT709
-            for planes in frames:
+            for number, planes in enumerate(frames, 1):
                 frame = av.VideoFrame(*size, "yuv420p")
+                if number == count:
+                    frame.pict_type = PictureType.I
                 for plane, pixels in zip(frame.planes, planes, strict=True):
                     plane.update(pixels.tobytes())
                 container.mux(stream.encode(frame))

@@ -234,11 +234,14 @@ def test_one_operation_that_fails_does_not_undo_the_others(ledger: SqliteLedger)
         lambda: ledger.admit(intent("D", take=2**70), limits),
         lambda: ledger.admit(intent("E"), limits),
         lambda: ledger.admit(intent("F"), limits),
+        lambda: (ledger.record(intent("A").external_task_id, SUBMITTED), ledger.record(ExternalTaskId("nobody"), SUBMITTED)),
     ]
     results = ledger.transact(operations)
     assert [type(result) for result in results] == [
-        Admitted, LedgerError, IllegalEvent, LedgerError, LedgerError, LedgerError, Admitted, BudgetExceeded]
+        Admitted, LedgerError, IllegalEvent, LedgerError, LedgerError, LedgerError, Admitted, BudgetExceeded,
+        LedgerError]
     assert [job.intent.key.shot for job in ledger.jobs("monsoon.yaml")] == ["A", "E"]
+    assert {job.state for job in ledger.jobs("monsoon.yaml")} == {JobState.INTENDED}
     assert ledger.spent("monsoon.yaml").run == 290
 
 

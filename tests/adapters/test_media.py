@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import pytest
+from av.video.reformatter import Colorspace
 from PIL import Image
 
 from manifest_runner.adapters.media import PyAvMedia, frame, probe
@@ -67,6 +68,25 @@ def test_the_last_frame_of_a_matroska_file_is_exact_too(tmp_path: Path) -> None:
 def test_a_frame_has_the_clips_own_size(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", 3, size=(200, 358))
     assert Image.open(io.BytesIO(frame(clip, FramePosition.LAST))).size == (200, 358)
+
+
+# What players do: a clip that says how its colours are coded is believed, any other is taken for HD or SD by its size.
+@pytest.mark.parametrize(("size", "coded", "said"), [
+    ((1280, 720), Colorspace.ITU709, 1), ((1280, 720), Colorspace.ITU601, 5), ((1280, 720), Colorspace.ITU709, 2),
+    ((320, 180), Colorspace.ITU709, 1), ((320, 180), Colorspace.ITU601, 2),
+])
+def test_a_frame_has_the_colours_that_the_clip_was_made_with(size: tuple[int, int], coded: Colorspace, said: int,
+                                                             tmp_path: Path) -> None:
+    clip = tmp_path / "a.mp4"
+    with av.open(str(clip), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"crf": "10"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.colorspace = said
+        image = av.VideoFrame.from_image(Image.new("RGB", size, COLOURS[0]))
+        container.mux(stream.encode(image.reformat(format="yuv420p", dst_colorspace=coded, dst_color_range="MPEG")))
+        container.mux(stream.encode(None))
+    pixel = Image.open(io.BytesIO(frame(clip, FramePosition.FIRST))).getpixel((50, 50))
+    assert max(abs(a - b) for a, b in zip(pixel, COLOURS[0], strict=True)) < 6
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.9, 0.999])

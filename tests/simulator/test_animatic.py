@@ -219,6 +219,13 @@ def test_the_final_frame_is_the_last_picture_even_under_a_moving_camera(tmp_path
     assert difference(window(frames[12]), window(end)) > 6
 
 
+def test_the_final_frame_is_a_key_frame_for_the_shots_that_begin_with_it(tmp_path: Path) -> None:
+    render(brief(camera_control=move(pan=3)), tmp_path / "clip.mp4")
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        keys = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
+    assert (keys[0], sum(keys), keys[-1]) == (True, 2, True)
+
+
 def test_a_first_picture_of_another_shape_covers_the_frame_about_its_middle(tmp_path: Path) -> None:
     plate = Image.new("RGB", (HEIGHT, HEIGHT * 3), (200, 30, 30))
     ImageDraw.Draw(plate).rectangle((0, HEIGHT, HEIGHT, 2 * HEIGHT), fill=(30, 160, 60))
