@@ -29,7 +29,7 @@ fmt: $(DEV) ## Sort imports and mend what ruff can mend
 
 docs: $(DEV) ## Write what is generated: schema, manifest reference, contact strip
 	$(BIN)/manifest-runner schema manifest > schemas/manifest.schema.json
-	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/generate.py --strip
 
 bench: $(DEV) ## The figures that the README quotes
 	$(BIN)/python benchmarks/plan.py

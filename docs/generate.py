@@ -28,6 +28,9 @@ PICTURES = 12
 LARGEST = 900_000
 """Bytes of the contact strip: it is fetched with the README."""
 
+WIDTHS = (1600, 1520, 1440, 1280)
+"""Pixels across; the first at which the strip is light enough."""
+
 Rule = Mapping[str, Any]
 
 INTRODUCTION = """\
@@ -348,20 +351,11 @@ def strip(to: Path) -> None:
     if not all(clip.is_file() for _, clip in clips):
         subprocess.run([sys.executable, "-m", "manifest_runner", "render", SHOW, "--draft"], cwd=ROOT, check=True)
     chosen = [clips[round(index * (len(clips) - 1) / (PICTURES - 1))] for index in range(PICTURES)]
-    contact_strip(chosen, to, columns=4, width=1600)
-    _lighten(to)
-
-
-def _lighten(path: Path) -> None:
-    """Fewer colours, until the picture is small enough to be fetched with a page."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        whole = picture.convert("RGB")
-    for colours in (256, 128, 64):
-        if path.stat().st_size <= LARGEST:
+    for width in WIDTHS:
+        contact_strip(chosen, to, columns=4, width=width)
+        if to.stat().st_size <= LARGEST:
             return
-        whole.quantize(colours, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    raise SystemExit(f"{to.name} has {to.stat().st_size:,} bytes at {WIDTHS[-1]} pixels; {LARGEST:,} are allowed")
 
 
 def main(arguments: list[str]) -> None:

@@ -30,5 +30,4 @@ class NoFrames:
         raise UsageError(
             f"this shot sends a picture ({len(picture):,} bytes), and nothing says how it gets to the gateway",
             code="no-frames",
-            hint="set MANIFEST_RUNNER_FRAMES=inline where the gateway takes data: addresses, or MANIFEST_RUNNER_STORE to an "
-                 "artifact store with a public address and MANIFEST_RUNNER_FRAMES=store")
+            hint="set MANIFEST_RUNNER_FRAMES=inline where the gateway takes data: addresses")

@@ -77,8 +77,12 @@ class SqliteLedger:
         self._set_up(connection, path, account, run, wall, mark)
 
     @classmethod
-    def open_readonly(cls, path: Path, *, account: str, wall: Callable[[], float] = time.time) -> SqliteLedger | None:
-        """A ledger to look at, for `plan` and `status`; None where there is no file. It never makes one."""
+    def open_readonly(cls, path: Path, *, account: str | None = None,
+                      wall: Callable[[], float] = time.time) -> SqliteLedger | None:
+        """A ledger to look at, for `plan` and `status`; None where there is no file. It never makes one.
+
+        Without `account` it shows all accounts together; of a take that several have rendered, the latest attempt.
+        """
         connection = schema.open_for_reading(path)
         if connection is None:
             return None
@@ -86,12 +90,12 @@ class SqliteLedger:
         ledger._set_up(connection, path, account, "", wall, None)
         return ledger
 
-    def _set_up(self, connection: sqlite3.Connection, path: Path, account: str, run: str, wall: Callable[[], float],
-                mark: RunMark | None) -> None:
+    def _set_up(self, connection: sqlite3.Connection, path: Path, account: str | None, run: str,
+                wall: Callable[[], float], mark: RunMark | None) -> None:
         self._connection = connection
         self._path = path
         self._books = Books(connection, path, account)
-        self._account = account
+        self._account = account or ""  # for writing, which a connection without an account cannot do
         self._run = run
         self._wall = wall
         self._mark = mark

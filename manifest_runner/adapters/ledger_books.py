@@ -22,7 +22,7 @@ from manifest_runner.errors import LedgerError
 _CHANGING = ("touched", "sender", "settled_by", "state", "charged", "job_id", "error", "artifacts", "seal")
 
 # Only names of our own columns are put into these statements; values are always bound.
-_SELECT = f"SELECT {', '.join(COLUMNS)} FROM jobs JOIN requests USING (seq) WHERE account = ?"  # noqa: S608
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM jobs JOIN requests USING (seq) WHERE"  # noqa: S608
 _INSERT_JOB = f"INSERT INTO jobs ({', '.join(COLUMNS[OF_JOB])}) VALUES ({', '.join('?' * len(COLUMNS[OF_JOB]))})"  # noqa: S608
 _INSERT_REQUEST = "INSERT INTO requests (seq, model, params, body) VALUES (?, ?, ?, ?)"
 _UPDATE_JOB = f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in _CHANGING)} WHERE seq = ?"  # noqa: S608
@@ -35,12 +35,13 @@ DO UPDATE SET cost = cost + excluded.cost, held = held + excluded.held, flying =
 
 
 class Books:
-    """The tables of the ledger at `path` as one account sees them."""
+    """The tables of the ledger at `path` as one account sees them, or, to look at only, as all accounts together do."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, account: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, account: str | None) -> None:
         self._connection = connection
         self._path = path
         self._account = account
+        self._mine = "? IS NULL" if account is None else "account = ?"  # a condition with one value to bind, either way
 
     def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
         """Run a statement; a value that cannot be stored is a `LedgerError` of that one statement alone."""
@@ -57,7 +58,7 @@ class Books:
 
     def rows(self, condition: str, *values: object) -> list[Row]:
         """The account's rows that meet an SQL condition of ours, which may end in an order."""
-        return [Row._make(found) for found in self.execute(f"{_SELECT} AND {condition}", self._account, *values)]
+        return [Row._make(found) for found in self.execute(f"{_SELECT} {self._mine} AND {condition}", self._account, *values)]
 
     def job(self, row: Row) -> Job:
         """The job of a row. Raises `LedgerError` where it is not what was once written."""
@@ -91,9 +92,9 @@ class Books:
 
     def run_spending(self, run: str, manifest: str | None) -> int:
         """What counts against the limit of a run: all of its own jobs, and what other runs of the manifest left open."""
-        cost, own = self._connection.execute(
-            "SELECT coalesce(sum(cost), 0), coalesce(sum(held) FILTER (WHERE part = ?), 0) FROM tallies "
-            "WHERE account = ? AND scope = 'run' AND name = ?", (manifest, self._account, run)).fetchone()
+        cost, own = self.execute(
+            "SELECT coalesce(sum(cost), 0), coalesce(sum(held) FILTER (WHERE part = ?), 0) FROM tallies "  # noqa: S608
+            f"WHERE {self._mine} AND scope = 'run' AND name = ?", manifest, self._account, run).fetchone()
         return int(cost) + (0 if manifest is None else self.held("manifest", manifest) - int(own))
 
     def day_spending(self, day: str) -> int:
@@ -107,18 +108,19 @@ class Books:
 
     def in_flight(self) -> int:
         """Jobs in flight, with those that were forgotten."""
-        found = self.execute("SELECT flying FROM tallies WHERE account = ? AND scope = 'account'", self._account).fetchone()
-        return 0 if found is None else int(found[0])
+        statement = f"SELECT coalesce(sum(flying), 0) FROM tallies WHERE {self._mine} AND scope = 'account'"  # noqa: S608
+        return int(self.execute(statement, self._account).fetchone()[0])
 
     def touched(self, state: str, since: float, until: float) -> int:
         """Jobs in a state that were last touched in a span of time."""
-        return int(self.execute("SELECT count(*) FROM jobs WHERE account = ? AND state = ? AND touched BETWEEN ? AND ?",
-                                self._account, state, since, until).fetchone()[0])
+        statement = f"SELECT count(*) FROM jobs WHERE {self._mine} AND state = ? AND touched BETWEEN ? AND ?"  # noqa: S608
+        return int(self.execute(statement, self._account, state, since, until).fetchone()[0])
 
     def _sums(self, scope: str, name: str) -> tuple[int, int]:
-        found = self.execute("SELECT cost, held FROM tallies WHERE account = ? AND scope = ? AND name = ? AND part = ''",
-                             self._account, scope, name).fetchone()
-        return (0, 0) if found is None else (int(found[0]), int(found[1]))
+        statement = ("SELECT coalesce(sum(cost), 0), coalesce(sum(held), 0) FROM tallies "  # noqa: S608
+                     f"WHERE {self._mine} AND scope = ? AND name = ? AND part = ''")
+        cost, held = self.execute(statement, self._account, scope, name).fetchone()
+        return int(cost), int(held)
 
     # ── the rate meter ────────────────────────────────────────────────────────────────────────────────────────────
 

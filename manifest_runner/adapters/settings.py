@@ -28,10 +28,8 @@ VARIABLES: Mapping[str, str] = {
     "daily-credits": "MANIFEST_RUNNER_DAILY_CREDITS",
     "rate": "MANIFEST_RUNNER_RATE",
     "concurrency": "MANIFEST_RUNNER_CONCURRENCY",
-    "store": "MANIFEST_RUNNER_STORE",
     "frames": "MANIFEST_RUNNER_FRAMES",
     "callback-url": "MANIFEST_RUNNER_CALLBACK_URL",
-    "listen": "MANIFEST_RUNNER_LISTEN",
 }
 """Setting → environment variable. The names are those of the flags and of the configuration files."""
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from manifest_runner.errors import UsageError
 
-_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by manifest-runner: ledger and clips. Do not delete while jobs are in flight.\n"
+_TAG = """\
+Signature: 8a477f597d28d172789f06886806bc55
+# Made by manifest-runner: ledger and clips. Do not delete it while jobs are in flight.
+"""
 
 
 class StateFolder:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.cli.project import Project, Show
-from manifest_runner.core.model import Artifact, Job, Lockfile, Manifest, Plan, ShotId
+from manifest_runner.core.model import Artifact, FileFrame, Job, Lockfile, Manifest, Plan, ShotFrame, ShotId
 from manifest_runner.core.planning import Where, World, make_plan
 from manifest_runner.errors import UsageError
+
+FRAMES_HINT = "where the gateway takes data: URLs, set MANIFEST_RUNNER_FRAMES=inline (or --frames inline)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,19 @@ def plan_project(project: Project, show: Show, *, only: Collection[str] = (), ac
     plan = make_plan(show.manifest, show.card, world, only=chosen(show.manifest, only) if only else None,
                      basis=project.basis(show, text))
     return Planned(plan=plan, lockfile=lockfile, jobs=jobs)
+
+
+def frames_unreachable(project: Project, show: Show) -> str | None:
+    """Why a picture of this show cannot reach the gateway as things are set up; None where all can. Known before anything is
+    spent, so that no run stops in the middle for it."""
+    if project.draft or project.settings.text("frames") == "inline":
+        return None
+    for shot in show.manifest.shots:
+        for frame in (shot.first_frame, shot.last_frame):
+            if isinstance(frame, FileFrame | ShotFrame):
+                what = frame.path if isinstance(frame, FileFrame) else f"a frame of {frame.shot}"
+                return f"{shot.id} starts or ends on {what}, and the gateway takes pictures as addresses only"
+    return None
 
 
 def known_jobs(project: Project, account: str | None = None) -> dict[Where, Job]:

@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from manifest_runner.cli import session
-from manifest_runner.cli.planner import Planned, plan_project
+from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, plan_project
 from manifest_runner.cli.project import Project, Show
-from manifest_runner.core.model import Action, FileFrame, Plan, ShotFrame
+from manifest_runner.core.model import Action, Plan
 from manifest_runner.core.outcome import Report
 from manifest_runner.core.planfile import differences
 from manifest_runner.core.planning import is_stale
@@ -56,7 +56,9 @@ class Rendering:
         show = self.project.load()
         if show.warnings and not self.asked.quiet:
             session.warn(as_text(show.warnings, show.texts) + "\n")
-        self._check_frames(show)
+        unreachable = frames_unreachable(self.project, show)
+        if unreachable is not None:
+            raise UsageError(unreachable, code="frames-unreachable", hint=f"{FRAMES_HINT}; nothing was spent")
         for _ in range(ROUNDS):
             planned = plan_project(self.project, show, only=self.asked.only, account=self.account)
             self._check_saved(planned.plan)
@@ -70,19 +72,6 @@ class Rendering:
             if not stale or code is not ExitCode.DONE:
                 return code
         return code
-
-    def _check_frames(self, show: Show) -> None:
-        """Whether every picture can reach the gateway is known before anything is spent."""
-        if self.project.draft or self.project.settings.text("frames") == "inline":
-            return
-        for shot in show.manifest.shots:
-            for frame in (shot.first_frame, shot.last_frame):
-                if isinstance(frame, FileFrame | ShotFrame):
-                    what = frame.path if isinstance(frame, FileFrame) else f"a frame of {frame.shot}"
-                    raise UsageError(f"{shot.id} starts or ends on {what}, and the gateway takes pictures as addresses only",
-                                     code="frames-unreachable",
-                                     hint="where the gateway takes data: URLs, set MANIFEST_RUNNER_FRAMES=inline (or --frames "
-                                          "inline); nothing was spent")
 
     def _check_saved(self, fresh: Plan) -> None:
         """A saved plan is held against a fresh one; it is never carried out from its own words."""

@@ -23,7 +23,6 @@ from manifest_runner.adapters.frames import InlineFrames, NoFrames
 from manifest_runner.adapters.gateway import HttpGateway
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.ledger_group import GroupLedger
-from manifest_runner.adapters.processes import run_name
 from manifest_runner.adapters.secrets import Secret, account_of, is_loopback, read_key
 from manifest_runner.adapters.store import LocalStore
 from manifest_runner.cli.project import Project
@@ -145,7 +144,7 @@ def _alone(guard: Path) -> AbstractContextManager[object]:
 
 def _ledger(project: Project, name: str, clock: SystemClock) -> SqliteLedger:
     state = project.state.make()
-    return SqliteLedger(state.ledger, account=name, run=run_name(), wall=clock.wall)
+    return SqliteLedger(state.ledger, account=name, run=os.urandom(8).hex(), wall=clock.wall)
 
 
 def _outside(project: Project, gateway: HttpGateway, downloads: HttpDownloads, ledger: SqliteLedger, frames: Frames,

@@ -24,7 +24,6 @@ OPERATORS = {
     "base_url": _GATEWAY, "gateway": _GATEWAY, "endpoint": _GATEWAY,
     "api_key": _KEY, "key": _KEY, "key_file": _KEY, "token": _KEY, "x_api_key": _KEY, "trinetra_api_key": _KEY,
     "callback": _CALLBACK, "callback_url": _CALLBACK, "webhook": _CALLBACK, "webhook_url": _CALLBACK,
-    "listen": "--listen or MANIFEST_RUNNER_LISTEN", "store": "--store or MANIFEST_RUNNER_STORE",
     "state_dir": "--state-dir or MANIFEST_RUNNER_STATE",
     "max_credits": "--max-credits or MANIFEST_RUNNER_MAX_CREDITS", "daily_credits": "MANIFEST_RUNNER_DAILY_CREDITS",
 }

@@ -109,6 +109,7 @@ TABLE: Mapping[tuple[JobState, type[Event]], JobState] = {
     (_S.SUBMITTED, Failed): _S.FAILED,
     (_S.SUBMITTED, Missing): _S.MISSING,
     (_S.SUBMITTED, Abandoned): _S.ABANDONED,
+    (_S.RUNNING, Submitted): _S.RUNNING,  # the same, heard late: two processes may follow one job
     (_S.RUNNING, Progressed): _S.RUNNING,
     (_S.RUNNING, Succeeded): _S.SUCCEEDED,
     (_S.RUNNING, Failed): _S.FAILED,
@@ -119,11 +120,17 @@ TABLE: Mapping[tuple[JobState, type[Event]], JobState] = {
     (_S.MISSING, Failed): _S.FAILED,
     (_S.MISSING, Missing): _S.MISSING,
     (_S.MISSING, Abandoned): _S.ABANDONED,
+    (_S.SUCCEEDED, Submitted): _S.SUCCEEDED,
+    (_S.SUCCEEDED, Progressed): _S.SUCCEEDED,
     (_S.SUCCEEDED, Succeeded): _S.SUCCEEDED,  # a webhook and a poll told the same
     (_S.SUCCEEDED, Stored): _S.STORED,
     (_S.SUCCEEDED, Abandoned): _S.ABANDONED,  # billed, but its bytes are nowhere to be had
+    (_S.STORED, Submitted): _S.STORED,
+    (_S.STORED, Progressed): _S.STORED,
     (_S.STORED, Succeeded): _S.STORED,
     (_S.STORED, Stored): _S.STORED,
+    (_S.FAILED, Failed): _S.FAILED,
+    (_S.FAILED, Progressed): _S.FAILED,
 }
 
 UNFINISHED = frozenset({_S.INTENDED, _S.SUBMITTED, _S.RUNNING, _S.IN_DOUBT, _S.MISSING, _S.SUCCEEDED})

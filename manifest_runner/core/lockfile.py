@@ -7,7 +7,8 @@ secrets; fields of newer versions survive a rewrite; nothing read from it is tru
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -36,8 +37,25 @@ _KNOWN = frozenset({"state", "fingerprint", "model", "request", "external_task_i
 _KNOWN_TOP = frozenset({"version", "manifest", "shots"})
 
 
+_STATES: dict[Json, JobState] = {state.value: state for state in JobState}
+_TAKE = re.compile(r"[1-9][0-9]{0,3}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_WORDS = ("container", "codec", "frame_rate")
+_NUMBERS = ("width", "height", "frames")
+
+
 class _Shape(Exception):
-    """A value of the wrong shape, with the way to it."""
+    """A value of the wrong shape. Each reader on the way out puts its own step before `place`, so that no place is ever put
+    together for a value that is right."""
+
+    def __init__(self, problem: str, place: str) -> None:
+        super().__init__(problem, place)
+        self.problem = problem
+        self.place = place
+
+    def below(self, step: str) -> _Shape:
+        """The same mistake, seen from one step further out."""
+        return _Shape(self.problem, step + self.place)
 
 
 def read(text: str, *, path: str) -> Lockfile:
@@ -57,7 +75,7 @@ def read(text: str, *, path: str) -> Lockfile:
     try:
         return from_dict(data)
     except _Shape as error:
-        raise _invalid(path, "lockfile-shape", str(error),
+        raise _invalid(path, "lockfile-shape", error.problem + error.place,
                        hint="restore it from git, or rebuild it from the ledger: manifest-runner lock") from None
 
 
@@ -75,83 +93,110 @@ def from_dict(data: Json) -> Lockfile:
     top = _expect(data, dict, "the lockfile")
     version = top.get("version")
     if version != VERSION:
-        raise _Shape(f"version is {version!r}; this program reads version {VERSION}")
-    entries: dict[tuple[ShotId, int], LockEntry] = {}
+        raise _Shape(f"version is {version!r}; this program reads version {VERSION}", "")
     extra: dict[tuple[ShotId, int] | tuple[()], Mapping[str, Json]] = {}
     unknown = {name: value for name, value in top.items() if name not in _KNOWN_TOP}
     if unknown:
         extra[()] = unknown
+    reader = _Reader()
+    entries: dict[tuple[ShotId, int], LockEntry] = {}
     for shot, block in _expect(top.get("shots", {}), dict, "shots").items():
         takes = _expect(_expect(block, dict, f"shots.{shot}").get("takes", {}), dict, f"shots.{shot}.takes")
         for number, take in takes.items():
-            where = f"shots.{shot}.takes.{number}"
-            if not (number.isascii() and number.isdigit() and number[0] != "0" and len(number) <= 4):
-                raise _Shape(f"{where}: a take is a number from 1")
+            if _TAKE.fullmatch(number) is None:
+                raise _Shape(f"shots.{shot}.takes.{number}: a take is a number from 1", "")
             key = (ShotId(shot), int(number))
-            entries[key] = _entry(_expect(take, dict, where), where)
-            unknown = {name: value for name, value in take.items() if name not in _KNOWN}
-            if unknown:
-                extra[key] = unknown
+            try:
+                entries[key] = reader.entry(take)
+            except _Shape as error:
+                raise error.below(f"shots.{shot}.takes.{number}") from None
+            if not take.keys() <= _KNOWN:
+                extra[key] = {name: value for name, value in take.items() if name not in _KNOWN}
     return Lockfile(entries=entries, extra=extra)
 
 
 def _expect(value: Json, kind: type, where: str) -> Any:
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise _Shape(f"unexpected type {type(value).__name__} (expected {kind.__name__}) in {where}")
+    """`value`, which stands at `where`, if it is of this kind."""
+    if value.__class__ is not kind:  # JSON has no subclasses, and a bool is no number here
+        raise _Shape(f"unexpected type {type(value).__name__} (expected {kind.__name__}) in ", where)
     return value
 
 
-def _entry(take: Mapping[str, Json], where: str) -> LockEntry:
-    try:
-        state = JobState(str(take.get("state")))
-    except ValueError:
-        raise _Shape(f"unknown state {take.get('state')!r} in {where}.state") from None
-    money = _expect(take.get("credits", {}), dict, f"{where}.credits")
-    job_id = take.get("job_id")
-    return LockEntry(
-        state=state,
-        fingerprint=Fingerprint(_expect(take.get("fingerprint"), str, f"{where}.fingerprint")),
-        request=Request(model=_expect(take.get("model"), str, f"{where}.model"),
-                        params=_expect(take.get("request"), dict, f"{where}.request")),
-        external_task_id=ExternalTaskId(_expect(take.get("external_task_id"), str, f"{where}.external_task_id")),
-        attempt=_expect(take.get("attempt", 1), int, f"{where}.attempt"),
-        job_id=None if job_id is None else JobId(_expect(job_id, str, f"{where}.job_id")),
-        estimated=_decimal(money.get("estimated", "0"), f"{where}.credits.estimated"),
-        charged=None if money.get("charged") is None else _decimal(money["charged"], f"{where}.credits.charged"),
-        error=_expect(take.get("error", ""), str, f"{where}.error"),
-        outputs=tuple(_artifact(output, f"{where}.outputs[{index}]")
-                      for index, output in enumerate(_expect(take.get("outputs", []), list, f"{where}.outputs"))),
-    )
+class _Reader:
+    """Reads the takes of one lockfile. What is equal in most of them (amounts, probed facts) is made once."""
+
+    __slots__ = ("_amounts", "_facts")
+
+    def __init__(self) -> None:
+        self._amounts: dict[str, Decimal] = {}
+        self._facts: dict[tuple[Json, ...], MediaFacts] = {}
+
+    def entry(self, take: Json) -> LockEntry:
+        get = _expect(take, dict, "").get
+        state = get("state")
+        if state.__class__ is not str or state not in _STATES:
+            raise _Shape(f"unknown state {state!r} in ", ".state")
+        money = _expect(get("credits", {}), dict, ".credits")
+        charged, job_id = money.get("charged"), get("job_id")
+        return LockEntry(
+            state=_STATES[state],
+            fingerprint=Fingerprint(_expect(get("fingerprint"), str, ".fingerprint")),
+            request=Request(model=_expect(get("model"), str, ".model"), params=_expect(get("request"), dict, ".request")),
+            external_task_id=ExternalTaskId(_expect(get("external_task_id"), str, ".external_task_id")),
+            attempt=_expect(get("attempt", 1), int, ".attempt"),
+            job_id=None if job_id is None else JobId(_expect(job_id, str, ".job_id")),
+            estimated=self._amount(money.get("estimated", "0"), ".credits.estimated"),
+            charged=None if charged is None else self._amount(charged, ".credits.charged"),
+            error=_expect(get("error", ""), str, ".error"),
+            outputs=self._outputs(_expect(get("outputs", []), list, ".outputs")),
+        )
+
+    def _amount(self, value: Json, where: str) -> Decimal:
+        found = self._amounts.get(_expect(value, str, where))
+        if found is None:
+            found = self._amounts[value] = _decimal(value, where)
+        return found
+
+    def _outputs(self, outputs: list[Json]) -> tuple[Artifact, ...]:
+        read = []
+        for output in outputs:
+            try:
+                read.append(self._artifact(output))
+            except _Shape as error:
+                raise error.below(f".outputs[{len(read)}]") from None
+        return tuple(read)
+
+    def _artifact(self, output: Json) -> Artifact:
+        get = _expect(output, dict, "").get
+        sha256 = _expect(get("sha256"), str, ".sha256")
+        if _SHA256.fullmatch(sha256) is None:
+            raise _Shape("not a sha256 in ", ".sha256")
+        media = get("media")
+        return Artifact(path=_expect(get("path"), str, ".path"), sha256=sha256, bytes=_expect(get("bytes"), int, ".bytes"),
+                        media=None if media is None else self._media(_expect(media, dict, ".media").get))
+
+    def _media(self, get: Callable[[str], Json]) -> MediaFacts:
+        duration = get("duration")
+        if duration.__class__ is not float and duration.__class__ is not int:
+            raise _Shape(f"unexpected type {type(duration).__name__} (expected number) in ", ".media.duration")
+        words = [_expect(get(name), str, ".media." + name) for name in _WORDS]
+        numbers = [_expect(get(name), int, ".media." + name) for name in _NUMBERS]
+        key = (duration, *words, *numbers)
+        found = self._facts.get(key)
+        if found is None:
+            found = MediaFacts(duration=float(duration), **dict(zip((*_WORDS, *_NUMBERS), key[1:], strict=True)))
+            self._facts[key] = found
+        return found
 
 
-def _decimal(value: Json, where: str) -> Decimal:
+def _decimal(value: str, where: str) -> Decimal:
     try:
-        number = Decimal(_expect(value, str, where))
+        number = Decimal(value)
     except InvalidOperation:
-        raise _Shape(f"{value!r} is not a number of credits in {where}") from None
+        raise _Shape(f"{value!r} is not a number of credits in ", where) from None
     if not number.is_finite() or number < 0:
-        raise _Shape(f"{value!r} is not a number of credits in {where}")
+        raise _Shape(f"{value!r} is not a number of credits in ", where)
     return number
-
-
-def _artifact(output: Json, where: str) -> Artifact:
-    _expect(output, dict, where)
-    sha256 = _expect(output.get("sha256"), str, f"{where}.sha256")
-    if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
-        raise _Shape(f"not a sha256 in {where}.sha256")
-    media = output.get("media")
-    return Artifact(path=_expect(output.get("path"), str, f"{where}.path"), sha256=sha256,
-                    bytes=_expect(output.get("bytes"), int, f"{where}.bytes"),
-                    media=None if media is None else _media(_expect(media, dict, f"{where}.media"), f"{where}.media"))
-
-
-def _media(media: Mapping[str, Json], where: str) -> MediaFacts:
-    duration = media.get("duration")
-    if isinstance(duration, bool) or not isinstance(duration, int | float):
-        raise _Shape(f"unexpected type {type(duration).__name__} (expected number) in {where}.duration")
-    words = {name: _expect(media.get(name), str, f"{where}.{name}") for name in ("container", "codec", "frame_rate")}
-    numbers = {name: _expect(media.get(name), int, f"{where}.{name}") for name in ("width", "height", "frames")}
-    return MediaFacts(duration=float(duration), **words, **numbers)
 
 
 def write(lockfile: Lockfile, *, manifest: str) -> str:

@@ -55,15 +55,12 @@ def differences(saved: Any, fresh: Plan) -> list[str]:
     now = json.loads(dumps(fresh))
     if not isinstance(saved, Mapping) or saved.get("version") != VERSION:
         return [f"it is not a plan of version {VERSION}"]
-    out = []
     before: Any = saved.get("basis")
     before = before if isinstance(before, Mapping) else {}
-    for name in sorted(before.keys() | now["basis"].keys()):
-        if before.get(name) != now["basis"].get(name):
-            out.append(f"{name}: {_short(before.get(name))} when planned, {_short(now['basis'].get(name))} now")
-    if not out:
-        out.extend(f"{name} differs" for name in ("manifest", "changes", "total", "cut_total") if saved.get(name) != now[name])
-    return out
+    after: Mapping[str, Any] = now["basis"]
+    stood_on = [f"{name}: {_short(before.get(name))} when planned, {_short(after.get(name))} now"
+                for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+    return stood_on or [f"{name} differs" for name in ("manifest", "changes", "total", "cut_total") if saved.get(name) != now[name]]
 
 
 def _short(value: Any) -> str:

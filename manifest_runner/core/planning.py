@@ -40,6 +40,8 @@ from manifest_runner.core.requests import PENDING, frame_identity, is_pending, r
 
 Where = tuple[ShotId, int]
 NOTHING = Quote(credits=Decimal(0), words="")
+_UNCHANGED = (Reason(code=ReasonCode.UNCHANGED),)  # one for the thousands of takes that nothing is said about
+_FETCHED = {"missing": ReasonCode.OUTPUT_MISSING, "changed": ReasonCode.OUTPUT_CHANGED}
 
 
 def output_path(manifest: Manifest, shot: ShotId, take: int) -> str:
@@ -91,7 +93,10 @@ def with_upstream(manifest: Manifest, only: frozenset[ShotId]) -> frozenset[Shot
 
 def upstream_frames(shot: Shot) -> tuple[ShotFrame, ...]:
     """The frames that a shot takes from other shots."""
-    return tuple(frame for frame in (shot.first_frame, shot.last_frame) if isinstance(frame, ShotFrame))
+    first, last = shot.first_frame, shot.last_frame
+    if first is None and last is None:  # nearly all
+        return ()
+    return tuple(frame for frame in (first, last) if isinstance(frame, ShotFrame))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,7 +108,7 @@ class _Planner:
     world: World
     shots: dict[ShotId, Shot] = field(init=False)
     done: dict[ShotId, tuple[Change, ...]] = field(init=False, default_factory=dict)
-    prices: dict[tuple[object, ...], Quote] = field(init=False, default_factory=dict)
+    prices: dict[tuple[str, str], Quote] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.shots = {shot.id: shot for shot in self.manifest.shots}
@@ -128,7 +133,8 @@ class _Planner:
 
     def quote(self, shot: Shot) -> Quote:
         """A take's price; shots that differ only in words share one computation."""
-        key = tuple(repr(shot.params.get(name)) for name in (self.card.price.quantity, self.card.price.by))
+        get, price = shot.params.get, self.card.price
+        key = repr(get(price.quantity)), repr(get(price.by))
         found = self.prices.get(key)
         if found is None:
             found = self.prices[key] = quote(self.card, shot.params)
@@ -192,30 +198,33 @@ class _Planner:
     def _kept(self, shot: Shot, take: int, entry: LockEntry, request: Request, wanted: Fingerprint | None) -> Change:
         place = output_path(self.manifest, shot.id, take)
         state = self.world.file_state(place, entry.outputs[0])
-        action, code = {
-            "present": (Action.KEEP, ReasonCode.UNCHANGED),
-            "missing": (Action.FETCH, ReasonCode.OUTPUT_MISSING),
-            "changed": (Action.FETCH, ReasonCode.OUTPUT_CHANGED),
-        }[state]
-        detail = "" if action is Action.KEEP else place
-        return Change(shot=shot.id, take=take, action=action, quote=NOTHING, fingerprint=wanted,
-                      reasons=(Reason(code=code, detail=detail),), before=entry.request, after=request)
+        if state == "present":
+            action, reasons = Action.KEEP, _UNCHANGED
+        else:
+            action, reasons = Action.FETCH, (Reason(code=_FETCHED[state], detail=place),)
+        return Change(shot=shot.id, take=take, action=action, quote=NOTHING, fingerprint=wanted, reasons=reasons,
+                      before=entry.request, after=request)
 
     def leftovers(self) -> list[Change]:
         """Takes that the manifest no longer asks for: unfinished ones are finished first, since they are paid for."""
-        known: dict[Where, LockEntry] = dict(self.world.lockfile.entries)
-        known.update({where: entry_of(job) for where, job in self.world.jobs.items() if job.state in UNFINISHED})
+        known: dict[Where, LockEntry] = {where: entry for where, entry in self.world.lockfile.entries.items()
+                                         if not self._asked(where)}
+        known.update({where: entry_of(job) for where, job in self.world.jobs.items()
+                      if job.state in UNFINISHED and not self._asked(where)})
         out = []
         for (name, take), entry in sorted(known.items()):
-            shot = self.shots.get(name)
-            if shot is not None and take <= shot.takes:
-                continue
             if entry.state in UNFINISHED and (entry.job_id is not None or (name, take) in self.world.jobs):
                 out.append(self._resume(name, take, entry, None, None))
             else:
                 out.append(Change(shot=name, take=take, action=Action.DROP, quote=NOTHING, fingerprint=entry.fingerprint,
                                   reasons=(Reason(code=ReasonCode.REMOVED),), before=entry.request))
         return out
+
+
+    def _asked(self, where: Where) -> bool:
+        """Whether the manifest asks for this take."""
+        shot = self.shots.get(where[0])
+        return shot is not None and where[1] <= shot.takes
 
 
 def is_stale(change: Change) -> bool:

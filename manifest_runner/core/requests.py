@@ -51,6 +51,8 @@ def clip_frame_identity(position: FramePosition, clip_sha256: str) -> str:
 
 def request_of(shot: Shot, card: ModelCard, identity: Callable[[Frame], str]) -> Request:
     """What is asked for one take of a shot."""
+    if shot.first_frame is None and shot.last_frame is None:
+        return Request(model=card.name, params=shot.params)  # shared, not copied: neither is ever changed
     params = dict(shot.params)
     if shot.first_frame is not None:
         params[card.frames.first] = identity(shot.first_frame)
@@ -59,11 +61,10 @@ def request_of(shot: Shot, card: ModelCard, identity: Callable[[Frame], str]) ->
     return Request(model=card.name, params=params)
 
 
-
-
 def is_pending(request: Request, card: ModelCard) -> bool:
     """True while a frame of the request comes from a clip that does not exist yet."""
-    return any(str(request.params.get(name, "")).startswith(PENDING) for name in (card.frames.first, card.frames.last))
+    params, frames = request.params, card.frames
+    return any(name in params and str(params[name]).startswith(PENDING) for name in (frames.first, frames.last))
 
 
 def body_of(request: Request, addresses: Mapping[str, str], external_task_id: ExternalTaskId,

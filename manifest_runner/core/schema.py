@@ -162,7 +162,7 @@ def _camera_parts(card: ModelCard) -> tuple[Schema, Schema, Schema]:
 def _camera(card: ModelCard) -> Schema:
     word, moved, raw = _camera_parts(card)
     return {"type": ["string", "object"], "x-forms": "a film word, {move: …, amount: …} or {type: …, config: …}",
-            "if": {"type": "string"}, "then": word,
+            "if": {"type": "object"}, "else": word,
             "properties": {**moved, **raw}, "additionalProperties": False}
 
 

@@ -17,12 +17,14 @@ from manifest_runner.engine.types import Options, Outside
 from manifest_runner.errors import DownloadError, JobNotFound, MediaError, NotSent, ProviderError, Throttled, Unauthorized
 
 DOWNLOAD_TRIES = 3
+TOLD_EVERY = 600.0
+"""Seconds after which the ledger hears again of a job without news: one that nobody looks after loses its place in flight."""
 
 
 async def follow(job: Job, card: ModelCard, outside: Outside, options: Options, tell: Tell) -> tuple[Job, JobDocument | None]:
     """Ask about a job until it has ended, or until the run's patience has; return it with the last document seen."""
     assert job.job_id is not None  # noqa: S101 - the state table: only submitted jobs are followed
-    started = outside.clock.monotonic()
+    started = told = outside.clock.monotonic()
     polls = lost = 0
     while True:
         await outside.clock.sleep(poll_delay(options.poll, polls, outside.clock.jitter()))
@@ -45,9 +47,10 @@ async def follow(job: Job, card: ModelCard, outside: Outside, options: Options, 
         lost = 0
         event = event_of(document, card)
         if isinstance(event, Progressed):
-            if job.state is not JobState.RUNNING and document.status != "queued":
-                job = await _record(job, event, outside, tell)
-            if outside.clock.monotonic() - started > options.poll.patience:
+            now = outside.clock.monotonic()
+            if (job.state is not JobState.RUNNING and document.status != "queued") or now - told > TOLD_EVERY:
+                job, told = await _record(job, event, outside, tell), now
+            if now - started > options.poll.patience:
                 return job, document
             continue
         return await _record(job, event, outside, tell), document

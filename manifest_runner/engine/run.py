@@ -12,7 +12,7 @@ from decimal import Decimal
 import anyio
 
 from manifest_runner.core.fingerprint import fingerprint
-from manifest_runner.core.lifecycle import Event, Submitted
+from manifest_runner.core.lifecycle import IN_FLIGHT, Event, Submitted
 from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import (
     Action,
@@ -115,7 +115,7 @@ class _Run:
     def _failed(self, key: TakeKey, change: Change, error: ManifestRunnerError) -> Outcome:
         """What an error means for its take: a job that is alive at the gateway is unfinished, whatever kept us from it."""
         job = self.jobs.get((key.shot, key.take))
-        alive = isinstance(error, ProviderError) and job is not None and job.state in (JobState.SUBMITTED, JobState.RUNNING)
+        alive = isinstance(error, ProviderError) and job is not None and job.state in IN_FLIGHT
         return Outcome(key=key, action=change.action, ending=Ending.UNFINISHED if alive else Ending.FAILED,
                        words=error.words if isinstance(error, ProviderError) and error.words else error.message,
                        charged=self._charged(key), job=job)

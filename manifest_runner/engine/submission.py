@@ -11,12 +11,21 @@ from collections.abc import Callable
 
 import anyio
 
-from manifest_runner.core.lifecycle import Event, InDoubt, Refused, Submitted
+from manifest_runner.core.lifecycle import Event, InDoubt, Intended, Refused, Submitted
 from manifest_runner.core.model import Intent, Job, JobDocument, JobState
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.polling import backoff
 from manifest_runner.engine.types import Halt, Options, Outside
-from manifest_runner.errors import AccountEmpty, Conflict, FateUnknown, ManifestRunnerError, NotSent, Throttled, Unauthorized
+from manifest_runner.errors import (
+    AccountEmpty,
+    Conflict,
+    FateUnknown,
+    ManifestRunnerError,
+    NotSent,
+    ProviderError,
+    Throttled,
+    Unauthorized,
+)
 from manifest_runner.errors import Refused as ProviderRefused
 from manifest_runner.ports import Admitted, Held, Wait
 
@@ -82,22 +91,26 @@ async def submit(intent: Intent, card: ModelCard, outside: Outside, options: Opt
                  tell: Tell, halted: Callable[[], bool]) -> Job | None:
     """Make an intent durable and send its stored bytes until its fate is known; the job as it then stands in the ledger.
 
-    None: the run was halted before its turn. Still `INTENDED`: sent under a replaying id, no answer yet; the next run
-    sends the same bytes again. Raises `BudgetExceeded`, or `Halt` where no further submission of this run can succeed.
+    None: the run was halted before its turn. Raises `BudgetExceeded`; `Halt` where no further submission of this run can
+    succeed; and, after the last try, what went wrong: the job is then still `INTENDED`, and the next run sends the same
+    bytes again under the same id.
     """
     job: Job | None = None
-    for attempt in range(options.tries):
+    failures = 0
+    started = outside.clock.monotonic()
+    while True:
         admission = await turnstile.admit(intent, outside, options, halted)
         if admission is None:
             return job
         job = admission.job
         if isinstance(admission, Held):
             return job
-        halting, retry = None, None
+        tell(Intended(intent=job.intent), job)
+        halting = trouble = None
         # The answer to a POST that has left must be heard and recorded even while the run is being stopped.
         with anyio.CancelScope(shield=True):
             if admission.fresh or card.jobs.external_task_id == "replays":
-                event, retry, halting = await _send(job, card, outside)
+                event, trouble, halting = await _send(job, card, outside)
             else:
                 event = InDoubt(words="the run that was sending it ended before the answer came")
             if event is not None:
@@ -105,10 +118,16 @@ async def submit(intent: Intent, card: ModelCard, outside: Outside, options: Opt
                 tell(event, job)
         if halting is not None:
             raise halting
-        if retry is None:
+        if trouble is None:
             return job
-        await outside.clock.sleep(max(retry, backoff(attempt, outside.clock.jitter())))
-    return job
+        if isinstance(trouble, Throttled):  # being told to wait is no failure; the ledger's pause says how long
+            if outside.clock.monotonic() - started > options.poll.patience:
+                raise trouble
+            continue
+        failures += 1
+        if failures >= options.tries:
+            raise trouble
+        await outside.clock.sleep(backoff(failures, outside.clock.jitter()))
 
 
 async def _record(job: Job, event: Event, outside: Outside) -> Job:
@@ -122,17 +141,15 @@ async def _record(job: Job, event: Event, outside: Outside) -> Job:
         raise Halt(error) from None
 
 
-async def _send(job: Job, card: ModelCard, outside: Outside) -> tuple[Event | None, float | None, Halt | None]:
-    """One POST: the event that it leads to, or the least seconds to wait before the same bytes go again, and whether the whole
-    run must stop."""
+async def _send(job: Job, card: ModelCard, outside: Outside) -> tuple[Event | None, ProviderError | None, Halt | None]:
+    """One POST: the event that it leads to, or why the same bytes must go again, and whether the whole run must stop."""
     try:
         document: JobDocument = await outside.provider.submit(card.path, job.intent.body)
     except NotSent as error:
-        return (Refused(words=error.message), None, Halt(error)) if error.permanent else (None, 0.0, None)
+        return (Refused(words=error.message), None, Halt(error)) if error.permanent else (None, error, None)
     except Throttled as error:
-        seconds = error.retry_after if error.retry_after is not None else 5.0
-        await outside.ledger.pause(seconds)
-        return None, seconds, None
+        await outside.ledger.pause(error.retry_after if error.retry_after is not None else 5.0)
+        return None, error, None
     except ProviderRefused as error:
         return Refused(words=error.words or error.message), None, None
     except (AccountEmpty, Unauthorized) as error:
@@ -141,7 +158,7 @@ async def _send(job: Job, card: ModelCard, outside: Outside) -> tuple[Event | No
         return InDoubt(words=error.words or error.message), None, Halt(error)
     except FateUnknown as error:
         if card.jobs.external_task_id == "replays":
-            return None, 1.0, None
+            return None, error, None
         return InDoubt(words=error.words or error.message), None, None
     return Submitted(job_id=document.job_id), None, None
 

@@ -28,6 +28,8 @@ except ImportError as missing:
 
 DISSOLVE = 0.3  # the share of the clip in which the last picture appears
 
+SOFT = 32  # the size in pixels of what is still to be made out beyond the edges of a given picture
+
 FINE = 2  # how many samples a pixel of the picture has when the camera moves; see _Stage
 
 
@@ -137,7 +139,7 @@ def _covering(data: bytes, name: str, size: tuple[int, int]) -> Image.Image:
 
 
 def _mirrored(picture: Image.Image, margin: tuple[int, int]) -> Image.Image:
-    """The picture continued beyond its edges by its own reflections."""
+    """The picture continued beyond its edges by its reflections, out of focus lest they be taken for the picture."""
     if margin == (0, 0):
         return picture
     width, height = picture.size
@@ -147,6 +149,9 @@ def _mirrored(picture: Image.Image, margin: tuple[int, int]) -> Image.Image:
             tile = ImageOps.mirror(picture) if column % 2 else picture
             tile = ImageOps.flip(tile) if row % 2 else tile
             wide.paste(tile, (margin[0] + column * width, margin[1] + row * height))
+    small = (max(2, wide.width // SOFT), max(2, wide.height // SOFT))
+    wide = wide.resize(small, Image.Resampling.BOX).resize(wide.size, Image.Resampling.BICUBIC)
+    wide.paste(picture, margin)
     return wide
 
 

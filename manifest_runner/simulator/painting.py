@@ -8,10 +8,14 @@ from __future__ import annotations
 import re
 from random import Random
 
-from PIL import Image
-
+from manifest_runner.errors import MissingExtra
 from manifest_runner.simulator.board import Board, Light, shade
 from manifest_runner.simulator.places import PLACES
+
+try:
+    from PIL import Image
+except ImportError as missing:
+    raise MissingExtra("video", "drawing an animatic") from missing
 
 LIGHTS = {
     "dusk": Light((44, 38, 84), (240, 138, 92), (255, 214, 150), (150, 92, 112), (28, 22, 44)),

@@ -41,10 +41,12 @@ def exit_code(report: Report) -> ExitCode:
         return report.halted.exit_code if report.halted.code != "fail-fast" else ExitCode.DIFFERENCES
     if report.of(Ending.OVER_BUDGET):
         return ExitCode.CREDITS
-    if report.of(Ending.FAILED, Ending.SKIPPED):
+    if report.of(Ending.FAILED):
         return ExitCode.DIFFERENCES
     if report.of(Ending.IN_DOUBT, Ending.UNFINISHED):
         return ExitCode.PROVIDER
+    if report.of(Ending.SKIPPED):
+        return ExitCode.DIFFERENCES
     return ExitCode.DONE
 
 

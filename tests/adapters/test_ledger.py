@@ -223,6 +223,22 @@ def test_accounts_do_not_see_each_other(path: Path, ledger: SqliteLedger) -> Non
     assert ledger.jobs("monsoon.yaml")[0].state is JobState.INTENDED
 
 
+def test_without_an_account_one_sees_all_of_them_together(path: Path, ledger: SqliteLedger) -> None:
+    ledger.admit(intent("A"), FREE)
+    with open_ledger(path, "run-2", account="other") as other:
+        other.admit(intent("A", attempt=2), FREE)
+        other.admit(intent("B"), FREE)
+    looking = SqliteLedger.open_readonly(path, wall=lambda: NOON)
+    assert looking is not None
+    with looking:
+        assert [(job.intent.key.shot, job.intent.attempt) for job in looking.jobs("monsoon.yaml")] == [("A", 2), ("B", 1)]
+        assert len(looking.all_unfinished()) == 3
+        spent = looking.spent("monsoon.yaml")
+        assert (spent.run, spent.day, spent.reserved, spent.in_flight) == (435, 435, 435, 3)
+        with pytest.raises(LedgerError):
+            looking.admit(intent("C"), FREE)
+
+
 def test_one_operation_that_fails_does_not_undo_the_others(ledger: SqliteLedger) -> None:
     limits = SpendingLimits(run_credits=D(300))
     operations: list[Callable[[], Any]] = [

@@ -212,7 +212,7 @@ def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
     ran = subprocess.run(
         f"{' '.join(command('plan', 'show.yaml'))} | head -1",
         shell=True,
-        cwd=tmp_path,  # noqa: S602
+        cwd=tmp_path,
         env=environment(tmp_path),
         capture_output=True,
         text=True,

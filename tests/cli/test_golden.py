@@ -18,7 +18,7 @@ model: kling-v3-omni
 vars: {look: "35mm, dusk"}
 shots:
   - id: SH0010
-    prompt: "Asha steps off the last tram into the rain, looks back once, and walks away from us towards the bridge. {{ look }}."
+    prompt: "Asha steps off the last tram into the rain, looks back once and walks away from us towards the bridge. {{ look }}."
     duration: 1
   - {id: SH0020, prompt: "Close on her. {{ look }}.", first_frame: {shot: SH0010, frame: last}, duration: 1}
   - {id: SH0030, prompt: "The bridge, empty.", duration: 1}

@@ -108,7 +108,7 @@ def test_a_chain_follows_the_circled_take() -> None:
 
 
 def test_a_named_take_is_followed_whatever_is_circled() -> None:
-    text = "shots:\n  - {id: A, prompt: x, takes: 2, circled: %d}\n  - {id: B, prompt: y, first_frame: {shot: A, frame: last, take: 1}}\n"
+    text = "shots:\n  - {id: A, prompt: x, takes: 2, circled: %d}\n  - {id: B, prompt: y, first_frame: {shot: A, take: 1}}\n"
     lock = rendered(manifest_of(text % 1))
     assert plan_of(manifest_of(text % 2), lock=lock).is_empty
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -285,3 +287,20 @@ def test_a_hostile_slate_is_drawn_all_the_same(size: tuple[int, int], tmp_path: 
 ])
 def test_text_is_shown_in_the_letters_that_the_font_has(text: str, shown: str) -> None:
     assert drawable(text) == shown
+
+
+@pytest.mark.parametrize("absent", ["av", "PIL"])
+@pytest.mark.parametrize("module", ["simulator.animatic", "adapters.media", "adapters.reel"])
+def test_without_the_extra_an_import_says_what_to_install(module: str, absent: str) -> None:
+    """In a process of its own, in which the library cannot be imported."""
+    code = f"""
+import sys
+sys.modules[{absent!r}] = None
+from manifest_runner.errors import MissingExtra
+try:
+    import manifest_runner.{module}
+except MissingExtra as error:
+    print(error.hint)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "pip install 'manifest-runner[video]'"

@@ -34,8 +34,10 @@ def lock(manifest: str, check: bool, draft: bool, state_dir: str | None, as_json
         project.state.make()
         changed = bool(jobs) and project.lock_writer().write(jobs)
         if not quiet:
-            click.echo(f"{project.lock_shown}: {'rebuilt from' if changed else 'agrees with'} "
-                       f"{count(len(jobs), 'take')} of the ledger")
+            what = "the ledger knows none of its takes: nothing was changed"
+            if jobs:
+                what = f"{'rebuilt from' if changed else 'agrees with'} {count(len(jobs), 'take')} of the ledger"
+            click.echo(f"{project.lock_shown}: {what}")
         return int(ExitCode.DONE)
     plan = plan_project(project, show).plan
     wrong = [change for change in plan.changes if change.action is not Action.KEEP]

@@ -8,7 +8,7 @@ import click
 
 from manifest_runner.adapters.files import write_atomically
 from manifest_runner.cli.options import manifest_argument, output_options, setting_options
-from manifest_runner.cli.planner import plan_project
+from manifest_runner.cli.planner import FRAMES_HINT, frames_unreachable, plan_project
 from manifest_runner.cli.project import Project
 from manifest_runner.core.planfile import dumps
 from manifest_runner.views.diagnostics import as_text
@@ -22,15 +22,15 @@ from manifest_runner.views.plan import plan_text
 @click.option("--out", metavar="FILE", help="Save the plan, for `render --plan FILE`.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs.")
 @click.option("--exit-code", is_flag=True, help="Exit with 2 where there is something to do.")
-@setting_options("state-dir")
+@setting_options("state-dir", "frames")
 @output_options("json", "quiet", "verbose")
 def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, style: str, exit_code: bool,
-         state_dir: str | None, as_json: bool, quiet: bool, verbose: bool) -> int:
+         state_dir: str | None, frames: str | None, as_json: bool, quiet: bool, verbose: bool) -> int:
     """Show what `render MANIFEST` would do, why, and for how many credits.
 
     Needs no key, changes nothing, and spends nothing.
     """
-    project = Project(manifest, {"state-dir": state_dir}, draft=draft)
+    project = Project(manifest, {"state-dir": state_dir, "frames": frames}, draft=draft)
     show = project.load()
     planned = plan_project(project, show, only=only)
     if out is not None:
@@ -41,6 +41,9 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
         if show.warnings and not quiet:
             click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
         click.echo(plan_text(planned.plan, show.card, verbose=verbose, priced=not draft))
+        unreachable = frames_unreachable(project, show)
+        if unreachable is not None and not quiet:
+            click.echo(f"before it can be rendered: {unreachable}\n  hint: {FRAMES_HINT}", err=True)
         if out is not None and not quiet:
             click.echo(f"saved; carry it out with: manifest-runner render {manifest} --plan {out}", err=True)
     return 2 if exit_code and not planned.plan.is_empty else 0
