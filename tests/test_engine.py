@@ -30,9 +30,9 @@ THREE = "shots:\n  - {id: A, prompt: one}\n  - {id: B, prompt: two}\n  - {id: C,
 CORRELATES = override(CARD, {"external_task_id": "correlates"})
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 async def test_a_run_leaves_clips_a_lockfile_and_a_ledger_that_agree(tmp_path: Path) -> None:
@@ -412,3 +412,13 @@ async def test_a_document_that_makes_no_sense_is_asked_for_again(tmp_path: Path)
     async with Studio(folder=tmp_path, text=THREE, faults=("poll:malformedx3",)) as studio:
         await studio.render()
         assert studio.done()
+
+
+async def test_a_budget_is_spent_in_the_order_of_the_cut(tmp_path: Path) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n:02}, prompt: x{n}}}\n" for n in range(50))
+    async with Studio(folder=tmp_path, text=text, limits=SpendingLimits(run_credits=Decimal(7 * 145))) as studio:
+        report = await studio.render()
+        assert report is not None
+        assert [outcome.key.shot for outcome in report.of(Ending.DONE)] == [f"S{n:02}" for n in range(7)]
+        assert len(report.of(Ending.OVER_BUDGET)) == 43
+        assert studio.jobs_made() == 7

@@ -173,20 +173,34 @@ class _Expansion:
         self._quiet = ""
 
     def _shot(self, merged: dict[str, Json], local: dict[str, Json]) -> dict[str, Json]:
-        """One shot, filled. Its id is filled first, and is `shot` to the others."""
+        """One shot, filled in place. Its id is filled first, and is `shot` to the others."""
         pointer: Pointer = ("shots", len(self.shots))
         name = merged.get("id")
-        if isinstance(name, str) and "{" in name:
+        named = isinstance(name, str) and "{" in name
+        if named:
             name = self._fill(name, local, (*pointer, "id"))
             name = str(name) if type(name) in (int, float) else name  # an id is a word, even where an axis holds numbers
             del merged["id"]
-            filled = {} if name is _GONE else {"id": name}
-        else:
-            filled = {}
+            if name is not _GONE:
+                merged = {"id": name, **merged}
         # Where the id is missing or wrong somebody says so; templates that use it need not fail as well.
         local["shot"] = name if isinstance(name, str) else ""
-        filled.update(self._fill(merged, local, pointer))
-        return filled
+        gone = []
+        for key, item in merged.items():
+            # The loop that every value of every shot passes: one look at its class, and no call for an ordinary one.
+            if item.__class__ is str:
+                if "{" not in item:
+                    continue
+            elif item.__class__ not in _CONTAINERS or not _holds_template(item):
+                continue
+            if key == "id" and named:  # braces in it now are its value, not a template
+                continue
+            merged[key] = filled = self._fill(item, local, (*pointer, key))
+            if filled is _GONE:
+                gone.append(key)
+        for key in gone:
+            del merged[key]
+        return merged
 
     def _repeated(self, first: dict[str, Json], again: dict[str, Json]) -> None:
         """Two combinations with one id: says which axes the id leaves out."""
@@ -250,7 +264,6 @@ class _Expansion:
         if isinstance(value, dict):
             filled = {}
             for key, item in value.items():
-                # Only what may hold a template is walked: pointers cost more than the walk.
                 if (item.__class__ is str and "{" in item) or item.__class__ in _CONTAINERS:
                     item = self._fill(item, local, (*pointer, key))
                     if item is _GONE:
@@ -297,3 +310,15 @@ class _Expansion:
         self._reader.diagnostics.append(
             Diagnostic(code=code, message=message, hint=hint, source=source, pointer=json_pointer(pointer))
         )
+
+
+def _holds_template(container: Json) -> bool:
+    """Whether a template may stand in a mapping or list. Only then is it copied, and pointers into it made, which cost more
+    than this."""
+    for item in container.values() if container.__class__ is dict else container:
+        if item.__class__ is str:
+            if "{" in item:
+                return True
+        elif item.__class__ in _CONTAINERS and _holds_template(item):
+            return True
+    return False

@@ -60,7 +60,9 @@ def differences(saved: Any, fresh: Plan) -> list[str]:
     after: Mapping[str, Any] = now["basis"]
     stood_on = [f"{name}: {_short(before.get(name))} when planned, {_short(after.get(name))} now"
                 for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
-    return stood_on or [f"{name} differs" for name in ("manifest", "changes", "total", "cut_total") if saved.get(name) != now[name]]
+    if stood_on:
+        return stood_on
+    return [f"{name} differs" for name in ("manifest", "changes", "total", "cut_total") if saved.get(name) != now[name]]
 
 
 def _short(value: Any) -> str:

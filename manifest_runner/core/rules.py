@@ -121,7 +121,7 @@ def frame_shots(show: Show) -> Iterator[Finding]:
     """A frame of another shot names a shot, and a take, that there is."""
     by_id = _first_places(show)
     # An id in doubt may be the very one that is asked for.
-    all_known = not any(show.doubts(index, "id") for index in range(len(show.shots)))
+    all_known = not show.doubtful or not any(show.doubts(index, "id") for index in range(len(show.shots)))
     suggestions = SUGGESTIONS
     for index, key, value in _references(show):
         wanted, pointer = value["shot"], ("shots", index, key, "shot")
@@ -297,7 +297,19 @@ def numbers(show: Show) -> Iterator[Finding]:
     """NaN is within every range, as no comparison is true of it: a limit that is NaN would be no limit at all."""
     yield from _not_numbers(show.data.get("limits", {}), ("limits",))
     for index, shot in enumerate(show.shots):
-        yield from _not_numbers(shot, ("shots", index))
+        if _holds_nan(shot):
+            yield from _not_numbers(shot, ("shots", index))
+
+
+def _holds_nan(mapping: JsonObject) -> bool:
+    """The quick answer, without a pointer for every value: only NaN is unlike itself."""
+    for value in mapping.values():
+        if value.__class__ is dict:
+            if _holds_nan(value):
+                return True
+        elif value != value:
+            return True
+    return False
 
 
 def _not_numbers(mapping: JsonObject, pointer: Pointer) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from manifest_runner.core.camera import prompt_with_camera, resolve
 from manifest_runner.core.explain import Finding, explain, pointer_text, shown
 from manifest_runner.core.fingerprint import whole
 from manifest_runner.core.model import (
+    Camera,
     Cut,
     Diagnostic,
     FileFrame,
@@ -171,11 +172,11 @@ def _place(item: Diagnostic) -> tuple[str, int, int, str, str]:
 
 
 def _manifest(filled: Filled, card: ModelCard) -> Manifest:
-    data = filled.data
+    data, builder = filled.data, _ShotBuilder(card)
     output = data.get("output") or f"renders/{_stem(filled.path)}"
     return Manifest(path=filled.path, show=data["show"], sequence=data.get("sequence", ""), model=data["model"],
                     output=output.rstrip("/"), limits=_limits(data.get("limits", {})),
-                    shots=tuple(_shot(shot, card) for shot in data["shots"]))
+                    shots=tuple(map(builder.shot, data["shots"])))
 
 
 def _stem(path: str) -> str:
@@ -189,22 +190,49 @@ def _limits(data: JsonObject) -> Limits:
                   credits=Decimal(str(data["credits"])) if "credits" in data else None)
 
 
-def _shot(shot: JsonObject, card: ModelCard) -> Shot:
-    camera = resolve(shot["camera"], card) if "camera" in shot else None
-    defaults = card.defaults
-    params = {name: whole(shot[name]) if name in shot else defaults[name]
-              for name in card.parameters if name in shot or name in defaults}
-    if camera is not None:
-        params["prompt"] = prompt_with_camera(params["prompt"], camera)
-        if camera.control is not None:
-            params[card.camera.parameter] = camera.control
-    circled, cut = shot.get("circled"), shot.get("cut")
-    return Shot(
-        id=ShotId(shot["id"]), params=params, takes=int(shot.get("takes", 1)),
-        circled=None if circled is None else int(circled), camera=camera,
-        first_frame=_frame(shot["first_frame"]) if "first_frame" in shot else None,
-        last_frame=_frame(shot["last_frame"]) if "last_frame" in shot else None,
-        cut=_NO_CUT if cut is None else _cut(cut), note=shot.get("note", ""))
+class _ShotBuilder:
+    """Makes shots for one model. Shots with the same camera share one."""
+
+    __slots__ = ("_cameras", "_card", "_defaults", "_names")
+
+    def __init__(self, card: ModelCard) -> None:
+        self._card = card
+        self._defaults = card.defaults
+        self._names = tuple(card.parameters)
+        self._cameras: dict[str, Camera] = {}
+
+    def shot(self, shot: JsonObject) -> Shot:
+        params = self._params(shot)
+        camera = self._camera(shot["camera"]) if "camera" in shot else None
+        if camera is not None:
+            params["prompt"] = prompt_with_camera(params["prompt"], camera)
+            if camera.control is not None:
+                params[self._card.camera.parameter] = camera.control
+        get = shot.get
+        circled, cut, takes = get("circled"), get("cut"), get("takes")
+        return Shot(
+            id=ShotId(shot["id"]), params=params, takes=1 if takes is None else int(takes),
+            circled=None if circled is None else int(circled), camera=camera,
+            first_frame=_frame(shot["first_frame"]) if "first_frame" in shot else None,
+            last_frame=_frame(shot["last_frame"]) if "last_frame" in shot else None,
+            cut=_NO_CUT if cut is None else _cut(cut), note=get("note", ""))
+
+    def _params(self, shot: JsonObject) -> dict[str, Json]:
+        params: dict[str, Json] = {}
+        for name in self._names:
+            if name in shot:
+                value = shot[name]
+                params[name] = value if value.__class__ is str else whole(value)
+            elif name in self._defaults:
+                params[name] = self._defaults[name]
+        return params
+
+    def _camera(self, value: Json) -> Camera:
+        key = repr(value)  # of JSON: equal texts are equal values, and 4 is not 4.0
+        found = self._cameras.get(key)
+        if found is None:
+            found = self._cameras[key] = resolve(value, self._card)
+        return found
 
 
 _NO_CUT = Cut()

@@ -37,12 +37,13 @@ from manifest_runner.core.requests import body_of, clip_frame_identity, task_id
 from manifest_runner.engine.following import bring, collect, follow
 from manifest_runner.engine.lockkeeper import LockKeeper
 from manifest_runner.engine.pictures import Pictures
-from manifest_runner.engine.submission import Tell, Turnstile, submit
+from manifest_runner.engine.submission import Submissions, Tell
 from manifest_runner.engine.types import Halt, Options, Outside
 from manifest_runner.errors import BudgetExceeded, JobNotFound, LedgerError, ManifestRunnerError, ProviderError, Unauthorized
 from manifest_runner.ports import Held
 
 _STOPPED = "the run was stopped before its turn"
+_SUBMITTED = frozenset({Action.CREATE, Action.REPLACE})
 
 
 async def execute(plan: Plan, *, name: str, manifest: Manifest, card: ModelCard, lockfile: Lockfile, outside: Outside,
@@ -66,7 +67,8 @@ class _Run:
         self.ended = {(change.shot, change.take): anyio.Event() for change in plan.changes}
         self.outcomes: dict[Where, Outcome] = {}
         self.halt: ManifestRunnerError | None = None
-        self.turnstile = Turnstile()
+        self.places = {(change.shot, change.take): place for place, change in enumerate(plan.changes)}
+        self.submissions = Submissions(card, outside, options, self._halted)
         self.pictures = Pictures(outside)
         self.keeper = LockKeeper(outside.lock, outside.clock, options.lock_every)
 
@@ -80,14 +82,20 @@ class _Run:
                     for change in self.plan.changes:
                         if change.action is Action.KEEP:
                             self._keep(change)  # ten thousand kept takes need no task each
-                    for change in self.plan.changes:
-                        if change.action is not Action.KEEP:
-                            group.start_soon(self._take, change)
+                    todo = [change for change in self.plan.changes if change.action is not Action.KEEP]
+                    for change in todo:
+                        if change.action in _SUBMITTED and not upstream_frames(self.shots[change.shot]):
+                            self.submissions.line.join(self.places[change.shot, change.take])
+                    for change in todo:
+                        group.start_soon(self._take, change)
                 keeping.cancel_scope.cancel()
         finally:
             await self.keeper.flush()
         order = [self.outcomes[change.shot, change.take] for change in self.plan.changes]
         return Report(outcomes=tuple(order), halted=self.halt)
+
+    def _place(self, key: TakeKey) -> int:
+        return self.places[key.shot, key.take]
 
     def _halted(self) -> bool:
         return self.halt is not None
@@ -109,6 +117,7 @@ class _Run:
             outcome = self._failed(key, change, error)
         if outcome.ending is Ending.FAILED and self.options.fail_fast and self.halt is None:
             self.halt = ManifestRunnerError(f"{key.shot} failed, and --fail-fast was asked", code="fail-fast")
+        self.submissions.line.leave(self._place(key))  # where it never came to its turn
         self._end(key, outcome)
         self.observe(key, outcome)
 
@@ -193,7 +202,7 @@ class _Run:
         return await self._submit(key, change, intent)
 
     async def _submit(self, key: TakeKey, change: Change, intent: Intent) -> Outcome:
-        job = await submit(intent, self.card, self.outside, self.options, self.turnstile, self._teller(key), self._halted)
+        job = await self.submissions.submit(intent, self._place(key), self._teller(key))
         if job is None:
             return Outcome(key=key, action=change.action, ending=Ending.SKIPPED, words=_STOPPED)
         return await self._finish(key, change, job)
@@ -236,7 +245,7 @@ class _Run:
         await self.outside.provider.job(entry.job_id)
         intent = Intent(key=key, external_task_id=entry.external_task_id, attempt=entry.attempt, fingerprint=entry.fingerprint,
                         request=entry.request, body=b"", reserved=entry.estimated)
-        admission = await self.turnstile.admit(intent, self.outside, self.options, self._halted)
+        admission = await self.submissions.admit(intent, self._place(key))
         if admission is None:
             raise ManifestRunnerError(_STOPPED)
         if isinstance(admission, Held):
@@ -267,7 +276,7 @@ class _Run:
             if job.state in (JobState.SUBMITTED, JobState.RUNNING, JobState.MISSING):
                 job, document = await follow(job, self.card, self.outside, self.options, tell)
         finally:
-            self.turnstile.freed()
+            self.submissions.freed()
         if job.state is JobState.SUCCEEDED:
             self.observe(key, Notice.DOWNLOADING)
             job = await collect(job, document, output_path(self.manifest, key.shot, key.take), self.outside, tell)

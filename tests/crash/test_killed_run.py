@@ -33,8 +33,13 @@ TAKES = 5
 @contextmanager
 def simulator(folder: Path, *flags: str) -> Iterator[str]:
     """The simulator in a process of its own, on a free port; its address."""
-    process = subprocess.Popen(command("simulate", "--port", "0", "--speed", "200", *flags), cwd=folder, env=environment(folder),
-                               stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command("simulate", "--port", "0", "--speed", "200", *flags),
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert process.stdout is not None
         yield process.stdout.readline().split(";")[0].removeprefix("simulator at ")
@@ -55,15 +60,22 @@ def live(address: str) -> dict[str, str]:
 
 def start_and_end(folder: Path, address: str, after: float, number: signal.Signals) -> int:
     """Begin to render and send a signal after so many seconds; the exit code."""
-    process = subprocess.Popen(command("render", "show.yaml", "--yes"), cwd=folder, env=environment(folder, live(address)),
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command("render", "show.yaml", "--yes"),
+        cwd=folder,
+        env=environment(folder, live(address)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     time.sleep(after)
     process.send_signal(number)
     return process.wait(timeout=60)
 
 
 @pytest.mark.parametrize("moments", [(0.7, 1.0), (0.9, 1.3), (1.2, 0.8), (1.6, 1.1)])
-def test_killed_at_any_time_and_run_again_it_finishes_and_pays_each_take_once(tmp_path: Path, moments: tuple[float, ...]) -> None:
+def test_killed_at_any_time_and_run_again_it_finishes_and_pays_each_take_once(
+    tmp_path: Path, moments: tuple[float, ...]
+) -> None:
     write(tmp_path, SHOW)
     with simulator(tmp_path) as address:
         for moment in moments:
@@ -99,8 +111,17 @@ def test_a_run_without_its_ledger_asks_for_the_same_jobs_again(tmp_path: Path) -
 def test_two_runs_of_one_manifest_at_once_share_it(tmp_path: Path) -> None:
     write(tmp_path, SHOW)
     with simulator(tmp_path) as address:
-        both = [subprocess.Popen(command("render", "show.yaml", "--yes"), cwd=tmp_path, env=environment(tmp_path, live(address)),
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        both = [
+            subprocess.Popen(
+                command("render", "show.yaml", "--yes"),
+                cwd=tmp_path,
+                env=environment(tmp_path, live(address)),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(2)
+        ]
         ended = [process.communicate(timeout=120) for process in both]
         assert [process.returncode for process in both] == [0, 0], ended
         totals = books(address)["totals"]

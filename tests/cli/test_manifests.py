@@ -1,0 +1,71 @@
+"""The shows in `manifests/` are real input: all of them are drafted and cut, and one is rendered on a port."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from manifest_runner.adapters.media import probe
+from tests.cli.support import MANIFESTS, run
+from tests.crash.test_killed_run import books, live, simulator
+
+
+@pytest.fixture
+def show(tmp_path: Path) -> Path:
+    """The folder `manifests` in a repository of its own."""
+    shutil.copytree(MANIFESTS, tmp_path / "manifests", ignore=shutil.ignore_patterns("renders", "*.lock.json"))
+    (tmp_path / ".git").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["first", "monsoon", "signalman"])
+def test_a_show_is_drafted_whole_and_cut_to_its_length(show: Path, name: str) -> None:
+    manifest = f"manifests/{name}.yaml"
+    drafted = run(show, "render", manifest, "--draft", timeout=500)
+    assert drafted.code == 0, drafted.err
+    lock = json.loads((show / "manifests" / f"{name}.draft.lock.json").read_text())
+    for shot in lock["shots"].values():
+        for take in shot["takes"].values():
+            (output,) = take["outputs"]
+            facts = probe(show / "manifests" / output["path"])
+            assert (facts.codec, facts.width, facts.height, facts.frame_rate) == ("h264", 1280, 720, "24/1")
+            assert facts.frames == round(take["request"]["duration"] * 24)
+    film = json.loads(run(show, "reel", manifest, "--draft", "--json", timeout=500).out)
+    assert film["shots"] == len(lock["shots"])
+    assert film["duration"] == pytest.approx({"first": 6.0, "monsoon": 36.0, "signalman": 123.75}[name], abs=0.05)
+    assert run(show, "render", manifest, "--draft").out.startswith("Nothing to do")
+
+
+def test_the_same_manifest_runs_unchanged_against_a_gateway_on_a_port(show: Path) -> None:
+    with simulator(show) as address:
+        ran = run(show, "render", "manifests/monsoon.yaml", "--yes", "--rate", "600/min", env=live(address), timeout=300)
+        assert ran.code == 0, ran.err
+        assert "1,276 credits (₹1,276) charged" in ran.out
+        totals = books(address)["totals"]
+        assert (totals["jobs"], totals["credits_charged"], totals["duplicates"]) == (14, 1276, 0)
+        assert (
+            run(show, "status", "manifests/monsoon.yaml").out.splitlines()[0].startswith("14 of 14 takes done. 1,276 credits")
+        )
+        assert run(show, "lock", "manifests/monsoon.yaml", "--check").code == 0
+
+
+def test_a_budget_stops_a_run_with_its_own_exit_code(show: Path) -> None:
+    with simulator(show) as address:
+        ran = run(
+            show,
+            "render",
+            "manifests/monsoon.yaml",
+            "--yes",
+            "--max-credits",
+            "300",
+            "--rate",
+            "600/min",
+            env=live(address),
+            timeout=300,
+        )
+        assert ran.code == 4
+        assert "over budget" in ran.out
+        assert books(address)["totals"]["credits_charged"] <= 300
