@@ -422,3 +422,16 @@ async def test_a_budget_is_spent_in_the_order_of_the_cut(tmp_path: Path) -> None
         assert [outcome.key.shot for outcome in report.of(Ending.DONE)] == [f"S{n:02}" for n in range(7)]
         assert len(report.of(Ending.OVER_BUDGET)) == 43
         assert studio.jobs_made() == 7
+
+
+async def test_a_lockfile_that_cannot_be_written_stops_no_paid_job_and_is_said_at_the_end(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=CHAIN) as studio:
+        (tmp_path / "guard").mkdir()
+        report = await studio.render()
+        assert set(endings(report).values()) == {Ending.DONE}
+        assert report is not None
+        assert report.halted is not None
+        (tmp_path / "guard").rmdir()
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 5

@@ -5,7 +5,8 @@ The lock is taken on a file beside it, never on the lockfile itself: that one is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from manifest_runner.adapters.files import write_atomically
@@ -36,6 +37,21 @@ class FileLockWriter:
         self._shown = shown
         self._guard = guard
 
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        from filelock import FileLock  # start-up time
+
+        lock = FileLock(self._guard)
+        try:
+            lock.acquire()
+        except (OSError, NotImplementedError) as error:
+            raise UsageError(f"{self._guard} cannot be locked: {error}", code="lockfile-guard",
+                             hint="is the state folder writable?") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
     async def update(self, jobs: Mapping[TakeKey, Job | None]) -> None:
         """Replace these takes' blocks, in a worker thread."""
         import anyio.to_thread  # here: `lock` uses the synchronous half without anyio
@@ -44,9 +60,7 @@ class FileLockWriter:
 
     def write(self, jobs: Mapping[TakeKey, Job | None]) -> bool:
         """Read what is there now, replace these takes' blocks, write; False where that changes nothing."""
-        from filelock import FileLock  # start-up time
-
-        with FileLock(self._guard):
+        with self._guarded():
             present, text = read_lockfile(self._path, self._shown)
             wanted = lockfiles.write(lockfiles.with_jobs(present, jobs), manifest=self._manifest)
             if wanted == text:

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from manifest_runner.core.model import (
     Artifact,
     Diagnostic,
-    ExternalTaskId,
-    Fingerprint,
     Job,
-    JobId,
     JobState,
     Json,
     LockEntry,
@@ -40,8 +37,15 @@ _KNOWN_TOP = frozenset({"version", "manifest", "shots"})
 _STATES: dict[Json, JobState] = {state.value: state for state in JobState}
 _TAKE = re.compile(r"[1-9][0-9]{0,3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_WORDS = ("container", "codec", "frame_rate")
-_NUMBERS = ("width", "height", "frames")
+_NOTHING: dict[str, Json] = {}
+
+# What stands where in a take, in the order in which it is checked.
+_ENTRY = {".credits": dict, ".fingerprint": str, ".model": str, ".request": dict, ".external_task_id": str, ".attempt": int,
+          ".job_id": str, ".error": str, ".outputs": list}
+_ARTIFACT = {".sha256": str, ".path": str, ".bytes": int}
+_MEDIA = {".media.container": str, ".media.codec": str, ".media.frame_rate": str, ".media.width": int, ".media.height": int,
+          ".media.frames": int}
+_FACTS = tuple(place.rpartition(".")[2] for place in _MEDIA)
 
 
 class _Shape(Exception):
@@ -110,7 +114,7 @@ def from_dict(data: Json) -> Lockfile:
                 entries[key] = reader.entry(take)
             except _Shape as error:
                 raise error.below(f"shots.{shot}.takes.{number}") from None
-            if not take.keys() <= _KNOWN:
+            if not _KNOWN.issuperset(take):
                 extra[key] = {name: value for name, value in take.items() if name not in _KNOWN}
     return Lockfile(entries=entries, extra=extra)
 
@@ -122,6 +126,14 @@ def _expect(value: Json, kind: type, where: str) -> Any:
     return value
 
 
+def _expect_all(values: tuple[Json, ...], shape: Mapping[str, type]) -> None:
+    """The same for many values, whose places and kinds are the keys and values of `shape`. Values that are right, as nearly all
+    are, cost one comparison."""
+    if [*map(type, values)] != [*shape.values()]:
+        for (where, kind), value in zip(shape.items(), values, strict=True):
+            _expect(value, kind, where)
+
+
 class _Reader:
     """Reads the takes of one lockfile. What is equal in most of them (amounts, probed facts) is made once."""
 
@@ -129,27 +141,25 @@ class _Reader:
 
     def __init__(self) -> None:
         self._amounts: dict[str, Decimal] = {}
-        self._facts: dict[tuple[Json, ...], MediaFacts] = {}
+        self._facts: dict[tuple[Json, tuple[Json, ...]], MediaFacts] = {}
 
     def entry(self, take: Json) -> LockEntry:
         get = _expect(take, dict, "").get
         state = get("state")
         if state.__class__ is not str or state not in _STATES:
             raise _Shape(f"unknown state {state!r} in ", ".state")
-        money = _expect(get("credits", {}), dict, ".credits")
-        charged, job_id = money.get("charged"), get("job_id")
+        money, outputs = get("credits", _NOTHING), get("outputs", [])
+        fingerprint, model, request = get("fingerprint"), get("model"), get("request")
+        task, attempt, job_id, error = get("external_task_id"), get("attempt", 1), get("job_id"), get("error", "")
+        job = "" if job_id is None else job_id
+        _expect_all((money, fingerprint, model, request, task, attempt, job, error, outputs), _ENTRY)
+        charged = money.get("charged")
         return LockEntry(
-            state=_STATES[state],
-            fingerprint=Fingerprint(_expect(get("fingerprint"), str, ".fingerprint")),
-            request=Request(model=_expect(get("model"), str, ".model"), params=_expect(get("request"), dict, ".request")),
-            external_task_id=ExternalTaskId(_expect(get("external_task_id"), str, ".external_task_id")),
-            attempt=_expect(get("attempt", 1), int, ".attempt"),
-            job_id=None if job_id is None else JobId(_expect(job_id, str, ".job_id")),
+            state=_STATES[state], fingerprint=fingerprint, request=Request(model=model, params=request), external_task_id=task,
+            attempt=attempt, job_id=job_id, error=error,
             estimated=self._amount(money.get("estimated", "0"), ".credits.estimated"),
             charged=None if charged is None else self._amount(charged, ".credits.charged"),
-            error=_expect(get("error", ""), str, ".error"),
-            outputs=self._outputs(_expect(get("outputs", []), list, ".outputs")),
-        )
+            outputs=self._outputs(outputs) if outputs else ())
 
     def _amount(self, value: Json, where: str) -> Decimal:
         found = self._amounts.get(_expect(value, str, where))
@@ -168,24 +178,24 @@ class _Reader:
 
     def _artifact(self, output: Json) -> Artifact:
         get = _expect(output, dict, "").get
-        sha256 = _expect(get("sha256"), str, ".sha256")
+        path, sha256, size, media = get("path"), get("sha256"), get("bytes"), get("media")
+        _expect_all((sha256, path, size), _ARTIFACT)
         if _SHA256.fullmatch(sha256) is None:
             raise _Shape("not a sha256 in ", ".sha256")
-        media = get("media")
-        return Artifact(path=_expect(get("path"), str, ".path"), sha256=sha256, bytes=_expect(get("bytes"), int, ".bytes"),
-                        media=None if media is None else self._media(_expect(media, dict, ".media").get))
+        return Artifact(path=path, sha256=sha256, bytes=size,
+                        media=None if media is None else self._media(_expect(media, dict, ".media")))
 
-    def _media(self, get: Callable[[str], Json]) -> MediaFacts:
-        duration = get("duration")
+    def _media(self, media: Mapping[str, Json]) -> MediaFacts:
+        duration = media.get("duration")
         if duration.__class__ is not float and duration.__class__ is not int:
             raise _Shape(f"unexpected type {type(duration).__name__} (expected number) in ", ".media.duration")
-        words = [_expect(get(name), str, ".media." + name) for name in _WORDS]
-        numbers = [_expect(get(name), int, ".media." + name) for name in _NUMBERS]
-        key = (duration, *words, *numbers)
-        found = self._facts.get(key)
+        values = tuple(map(media.get, _FACTS))
+        _expect_all(values, _MEDIA)
+        found = self._facts.get((duration, values))
         if found is None:
-            found = MediaFacts(duration=float(duration), **dict(zip((*_WORDS, *_NUMBERS), key[1:], strict=True)))
-            self._facts[key] = found
+            facts: dict[str, Any] = dict(zip(_FACTS, values, strict=True))
+            found = MediaFacts(duration=float(duration), **facts)
+            self._facts[duration, values] = found
         return found
 
 

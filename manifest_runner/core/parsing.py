@@ -156,7 +156,7 @@ class _Builder:
     def _mapping(self, start: Event, depth: int) -> dict[str, Json]:
         # The loop that every value of a manifest passes: plain attribute reads, no calls for an ordinary string.
         result: dict[str, Json] = {}
-        keys: list[Event] = []  # one for each key in `result`, in order: says where the first of two was
+        keys: dict[str, Event] = {}  # where each key was written first
         events = self.events
         for event in events:
             if event.__class__ is not ScalarEvent:
@@ -170,11 +170,10 @@ class _Builder:
             if key == "<<" and not event.style:
                 hint = "put shared values under defaults, or in a file for include"
                 self._problem("merge-key", "merge keys (<<) are not read", event, hint)
-            elif key in result:
-                self._duplicate(event, keys[list(result).index(key)])
+            elif key in keys:
+                self._duplicate(event, keys[key])
             else:
-                keys.append(event)
-                result[key] = None
+                keys[key] = event
             event = next(events, None)  # the value follows its key
             if event is None:
                 break

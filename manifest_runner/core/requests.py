@@ -64,7 +64,8 @@ def request_of(shot: Shot, card: ModelCard, identity: Callable[[Frame], str]) ->
 def is_pending(request: Request, card: ModelCard) -> bool:
     """True while a frame of the request comes from a clip that does not exist yet."""
     params, frames = request.params, card.frames
-    return any(name in params and str(params[name]).startswith(PENDING) for name in (frames.first, frames.last))
+    first, last = params.get(frames.first), params.get(frames.last)
+    return (first is not None and str(first).startswith(PENDING)) or (last is not None and str(last).startswith(PENDING))
 
 
 def body_of(request: Request, addresses: Mapping[str, str], external_task_id: ExternalTaskId,

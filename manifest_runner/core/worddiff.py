@@ -33,12 +33,24 @@ def around_changes(pieces: list[Piece], *, keep: int = 24) -> list[Piece]:
     for index, (kind, text) in enumerate(pieces):
         first, last = index == 0, index == len(pieces) - 1
         room = keep * (1 if first or last else 2)
-        if kind != "same" or len(text) <= room + 3:
+        if kind != "same" or len(text) <= room + 4:
             out.append((kind, text))
         elif first:
-            out.append((kind, "…" + text[-keep:]))
+            out.append((kind, "… " + _tail(text, keep)))
         elif last:
-            out.append((kind, text[:keep] + "…"))
+            out.append((kind, _head(text, keep) + " …"))
         else:
-            out.append((kind, text[:keep] + " … " + text[-keep:]))
+            out.append((kind, _head(text, keep) + " … " + _tail(text, keep)))
     return out
+
+
+def _head(text: str, keep: int) -> str:
+    """The first `keep` characters, ended after a whole word where there is one."""
+    head = text[:keep]
+    return head.rpartition(" ")[0] or head
+
+
+def _tail(text: str, keep: int) -> str:
+    """The last `keep` characters, begun at a whole word where there is one."""
+    tail = text[-keep:]
+    return tail.partition(" ")[2] or tail

@@ -6,9 +6,12 @@ in between costs nothing but the projection: the ledger has it all, and the next
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import anyio
 
 from manifest_runner.core.model import Job, TakeKey
+from manifest_runner.errors import ManifestRunnerError
 from manifest_runner.ports import Clock, LockWriter
 
 
@@ -32,13 +35,18 @@ class LockKeeper:
         while True:
             await self._wake.wait()
             started = self._clock.monotonic()
-            await self.flush()
+            with suppress(ManifestRunnerError):  # a full disk must not stop paid jobs; the last flush says so
+                await self.flush()
             await self._clock.sleep(max(self._every, 20 * (self._clock.monotonic() - started)))
 
     async def flush(self) -> None:
-        """Write what has changed."""
+        """Write what has changed. What could not be written stays to be written."""
         self._wake = anyio.Event()
         batch, self._dirty = self._dirty, {}
         if batch:
             with anyio.CancelScope(shield=True):
-                await self._lock.update(batch)
+                try:
+                    await self._lock.update(batch)
+                except ManifestRunnerError:
+                    self._dirty = {**batch, **self._dirty}
+                    raise

@@ -90,9 +90,17 @@ class _Run:
                         group.start_soon(self._take, change)
                 keeping.cancel_scope.cancel()
         finally:
-            await self.keeper.flush()
+            await self._write_lockfile()
         order = [self.outcomes[change.shot, change.take] for change in self.plan.changes]
         return Report(outcomes=tuple(order), halted=self.halt)
+
+    async def _write_lockfile(self) -> None:
+        """The last write; where it fails everything is in the ledger all the same."""
+        try:
+            await self.keeper.flush()
+        except ManifestRunnerError as error:
+            error.hint = error.hint or "the ledger has everything: mend this, then run `manifest-runner lock` on the manifest"
+            self.halt = self.halt or error
 
     def _place(self, key: TakeKey) -> int:
         return self.places[key.shot, key.take]
