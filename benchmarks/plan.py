@@ -24,7 +24,8 @@ import manifest_runner
 PYTHON = sys.executable
 LOAD = "import sys, yaml; yaml.load(open(sys.argv[1], encoding='utf-8').read(), Loader=yaml.CSafeLoader)"
 LOAD_NO_GC = f"import gc; gc.disable(); {LOAD}"
-PROGRAM = (PYTHON, "-m", "manifest_runner")
+SCRIPT = Path(PYTHON).with_name("manifest-runner")
+PROGRAM = (str(SCRIPT),) if SCRIPT.is_file() else (PYTHON, "-m", "manifest_runner")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,8 @@ class Row:
 def run(command: Sequence[str], folder: Path) -> Cost:
     """Run a command to its end, with its output thrown away."""
     begin = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)

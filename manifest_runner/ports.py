@@ -21,6 +21,7 @@ from manifest_runner.core.model import (
     Job,
     JobDocument,
     JobId,
+    LockEntry,
     MediaFacts,
     Rate,
     TakeKey,
@@ -100,12 +101,19 @@ class Ledger(Protocol):
 
         For an intent that is already recorded and still `INTENDED`, only the rate counts: its reservation stands and
         the job returned carries the *stored* body; `Held` where the process that recorded it still runs and is another.
+        `Held` too where a clip of this very request is stored for this take already: nothing is bought twice.
         Raises `BudgetExceeded` where a credit limit would be passed.
         """
         ...
 
     async def record(self, external_task_id: ExternalTaskId, event: Event) -> Job:
         """Apply an event durably and return the job after it. Raises `IllegalEvent` or `LedgerError`."""
+        ...
+
+    async def adopt(self, intent: Intent, job_id: JobId) -> Job:
+        """Record, in one durable transaction, a job that the gateway has and this ledger does not: its credits are spent
+        already, so no limit is asked. Where the submission, or another one alive for the same take, is known, that is
+        returned as it stands."""
         ...
 
     async def pause(self, seconds: float) -> None:
@@ -178,6 +186,6 @@ class Files(Protocol):
 class LockWriter(Protocol):
     """The lockfile as a projection of the ledger."""
 
-    async def update(self, jobs: Mapping[TakeKey, Job | None]) -> None:
+    async def update(self, entries: Mapping[TakeKey, LockEntry | None]) -> None:
         """Write these takes' blocks (None removes one), leaving all others as they stand on disk."""
         ...

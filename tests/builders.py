@@ -96,7 +96,9 @@ def plan_of(manifest: Manifest, *, lock: Mapping[tuple[str, int], LockEntry] | N
     def state(place: str, artifact: Artifact) -> str:
         return files if isinstance(files, str) else files.get(place, "present")
 
-    world = World(lockfile=Lockfile(entries=entries), jobs={(ShotId(s), t): j for (s, t), j in (jobs or {}).items()},
+    known = {(ShotId(s), t): j for (s, t), j in (jobs or {}).items()}
+    stored = {(s, t, j.intent.fingerprint): j for (s, t), j in known.items() if j.state is JobState.STORED}
+    world = World(lockfile=Lockfile(entries=entries), jobs=known, stored=stored,
                   pictures=pictures or {}, file_state=state)
     chosen = None if only is None else frozenset(ShotId(name) for name in only)
     return make_plan(manifest, CARD, world, only=chosen)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 
 from manifest_runner.core import limits as rules
-from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event
-from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobState
+from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Submitted
+from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState
 from manifest_runner.errors import LedgerError
 from manifest_runner.ports import Admission, Admitted, Held, SpendingLimits, Wait
 
@@ -56,7 +56,7 @@ class InMemoryLedger:
     async def admit(self, intent: Intent, limits: SpendingLimits) -> Admission:
         now = self._wall()
         self.books.meter = rules.steady(self.books.meter, now)
-        known = self.books.entries.get(intent.external_task_id) or self._unfinished(intent)
+        known = self.books.entries.get(intent.external_task_id) or self._unfinished(intent) or self._stored(intent)
         if known is not None:
             theirs = known.sender != self.run and known.sender in self.books.alive
             if theirs or known.job.state is not JobState.INTENDED:
@@ -86,6 +86,23 @@ class InMemoryLedger:
         alive = [entry for entry in self.books.entries.values()
                  if entry.job.intent.key == intent.key and entry.job.state in UNFINISHED]
         return max(alive, key=lambda entry: entry.job.intent.attempt, default=None)
+
+    def _stored(self, intent: Intent) -> Entry | None:
+        stored = [entry for entry in self.books.entries.values() if entry.job.state is JobState.STORED
+                  and (entry.job.intent.key, entry.job.intent.fingerprint) == (intent.key, intent.fingerprint)]
+        return max(stored, key=lambda entry: entry.job.intent.attempt, default=None)
+
+    async def adopt(self, intent: Intent, job_id: JobId) -> Job:
+        known = self.books.entries.get(intent.external_task_id) or self._unfinished(intent)
+        if known is None:
+            now = self._wall()
+            intent = replace(intent, reserved=_micro(intent.reserved))
+            known = Entry(job=Job(intent=intent, state=JobState.INTENDED), run=self.run, day=int(now // DAY), touched=now,
+                          sender=self.run)
+            self.books.entries[intent.external_task_id] = known
+        if known.job.state is not JobState.INTENDED:
+            return known.job
+        return await self.record(known.job.intent.external_task_id, Submitted(job_id=job_id))
 
     async def record(self, external_task_id: ExternalTaskId, event: Event) -> Job:
         entry = self.books.entries.get(external_task_id)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 
 from manifest_runner.adapters.lockwriter import read_lockfile
-from manifest_runner.core.model import JobState, Rate
+from manifest_runner.core.model import Action, JobState, Rate
 from manifest_runner.core.modelcard import override
 from manifest_runner.core.outcome import Ending, Notice
 from manifest_runner.errors import AccountEmpty, Conflict, Unauthorized
@@ -435,3 +438,127 @@ async def test_a_lockfile_that_cannot_be_written_stops_no_paid_job_and_is_said_a
         await studio.render()
         assert studio.done()
         assert studio.jobs_made() == 5
+
+
+# ── what a hostile review found: each of these once paid twice, or spent after it was told to stop ────────────────────
+
+
+async def test_a_plan_that_is_older_than_the_ledger_buys_nothing_again(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE) as studio:
+        old = studio.plan()
+        await studio.render()
+        report = await studio.render(plan=old)
+        assert set(endings(report).values()) == {Ending.DONE}
+        assert studio.jobs_made() == 3
+
+
+@pytest.mark.parametrize("moment", [0.02, 0.05])
+async def test_two_runs_that_overlap_buy_each_take_once(tmp_path: Path, moment: float) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n:02}, prompt: x{n}}}\n" for n in range(6))
+    async with Studio(folder=tmp_path, text=text, limits=SpendingLimits(concurrency=2)) as studio:
+        old = studio.plan()
+        async with anyio.create_task_group() as group:
+            group.start_soon(studio.render)
+            await anyio.sleep(moment)
+            group.start_soon(partial(studio.render, plan=old))
+        assert studio.done()
+        assert studio.paid_twice() == []
+
+
+async def test_a_prompt_that_is_changed_back_is_not_bought_again(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=CHAIN) as studio:
+        await studio.render()
+        studio.text = CHAIN.replace("one", "ONE")
+        await studio.render()
+        made = studio.jobs_made()
+        studio.text = CHAIN
+        assert studio.plan().total == 0
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == made
+
+
+@pytest.mark.parametrize("no", ["402", "401", "403", "400=no such thing"])
+async def test_a_no_after_a_lost_answer_releases_nothing_and_is_not_bought_again(tmp_path: Path, no: str) -> None:
+    text = "shots:\n  - {id: A, prompt: one}\n"
+    async with Studio(folder=tmp_path, text=text, faults=("submit:drop-after@1", f"submit:{no}@2")) as studio:
+        await studio.render()
+        studio.fault()
+        await studio.render()
+        assert studio.jobs_made() == 1
+
+
+async def test_what_was_never_accepted_gives_its_reservation_back(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("submit:drop-before",), tries=2) as studio:
+        report = await studio.render()
+        assert report is not None
+        assert studio.jobs_made() == 0
+    async with Studio(folder=tmp_path / "other", text=THREE, faults=("submit:429",), patience=10) as studio:
+        report = await studio.render()
+        assert set(endings(report).values()) == {Ending.UNFINISHED}
+        assert studio.plan().total == Decimal(3 * 145)
+        assert {change.action for change in studio.plan().changes} == {Action.CREATE}
+
+
+async def test_after_an_empty_account_no_more_leave_than_were_already_on_their_way(tmp_path: Path) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n:03}, prompt: x{n}}}\n" for n in range(100))
+    async with Studio(folder=tmp_path, text=text, faults=("submit:402@5",)) as studio:
+        report = await studio.render()
+        assert report is not None
+        assert isinstance(report.halted, AccountEmpty)
+        assert studio.requests("POST") <= 5 + 10
+
+
+async def test_a_run_that_is_stopped_sends_no_more_than_were_already_on_their_way(tmp_path: Path) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n:03}, prompt: x{n}}}\n" for n in range(200))
+    async with Studio(folder=tmp_path, text=text, faults=("submit:slow=0.05",)) as studio:
+        await studio.render(stop_after=0.25)
+        assert 0 < studio.requests("POST") < 150
+        made = studio.jobs_made()
+        studio.fault()
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 200 >= made
+        assert studio.paid_twice() == []
+
+
+async def test_in_doubt_in_the_lockfile_alone_is_never_bought_again(tmp_path: Path) -> None:
+    settings = Settings(speed=1e5, replay="correlates")
+    text = "shots:\n  - {id: A, prompt: one}\n"
+    faults = ("submit:drop-after@1",)
+    async with Studio(folder=tmp_path, text=text, faults=faults, card=CORRELATES, settings=settings) as studio:
+        await studio.render()
+        for path in tmp_path.glob("ledger*"):
+            path.unlink()
+        assert endings(await studio.render()) == {"A1": Ending.IN_DOUBT}
+        assert studio.jobs_made() == 1
+
+
+async def test_what_follows_from_a_clip_that_came_out_the_same_is_not_bought_again(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=CHAIN) as studio:
+        await studio.render()
+        for path in tmp_path.glob("ledger*"):
+            path.unlink()
+        lock = json.loads(studio.lock_path.read_text())
+        del lock["shots"]["A"]
+        studio.lock_path.write_text(json.dumps(lock))
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 5
+
+
+@pytest.mark.parametrize("fault", ["submit:429@1", "submit:500@1", "submit:drop-after@1"])
+async def test_one_place_in_flight_and_a_retry_do_not_wait_for_each_other(tmp_path: Path, fault: str) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=(fault,), limits=SpendingLimits(concurrency=1)) as studio:
+        started = studio.clock.monotonic()
+        await studio.render()
+        assert studio.done()
+        assert studio.clock.monotonic() - started < 100
+        assert max(account["most_in_flight"] for account in studio.books()["accounts"].values()) == 1
+
+
+async def test_retry_after_zero_is_no_hot_loop(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text=THREE, faults=("submit:429:retry-after=0x6",)) as studio:
+        await studio.render()
+        assert studio.done()
+        assert studio.requests("POST") == 9

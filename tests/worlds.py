@@ -27,7 +27,7 @@ from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.lockwriter import FileLockWriter, read_lockfile
 from manifest_runner.adapters.secrets import Secret
 from manifest_runner.adapters.store import LocalStore
-from manifest_runner.core.model import Action, FramePosition, MediaFacts, Plan, TakeKey
+from manifest_runner.core.model import Action, FramePosition, JobState, MediaFacts, Plan, TakeKey
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Ending, Report
 from manifest_runner.core.planning import World as Facts
@@ -103,7 +103,7 @@ class Studio:
 
     async def __aenter__(self) -> Studio:
         """Open the provider, which outlives the runs."""
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.simulator = Simulator(folder=self.folder / "sim", clock=self.clock, world=World(self.settings), base_url=URL,
                                    faults=Faults(self.faults), render=stand_in)
         await self.simulator.__aenter__()
@@ -118,12 +118,12 @@ class Studio:
         assert self.simulator is not None
         self.simulator.faults = Faults(texts)
 
-    async def render(self, *, stop_after: float | None = None) -> Report | None:
+    async def render(self, *, stop_after: float | None = None, plan: Plan | None = None) -> Report | None:
         """Plan and carry out, against a provider that remembers earlier runs; None where it was stopped on the way."""
         report: Report | None = None
         async with AsyncExitStack() as stack:
             outside = await self._outside(stack)
-            plan = self.plan()
+            plan = plan or self.plan()
             options = Options(limits=self.limits, fail_fast=self.fail_fast, tries=self.tries,
                               poll=PollPolicy(first=1.0, every=1.0, patience=self.patience, missing_after=3))
             with anyio.move_on_after(stop_after if stop_after is not None else 60) as scope:
@@ -157,10 +157,13 @@ class Studio:
     def plan(self) -> Plan:
         """The plan as things stand on disk."""
         ledger = SqliteLedger.open_readonly(self.folder / "ledger", account="a")
-        jobs = {}
+        history: list[Any] = []
         if ledger is not None:
             with ledger:
-                jobs = {(job.intent.key.shot, job.intent.key.take): job for job in ledger.jobs("show.yaml")}
+                history = ledger.history("show.yaml")
+        jobs = {(job.intent.key.shot, job.intent.key.take): job for job in history}
+        stored = {(job.intent.key.shot, job.intent.key.take, job.intent.fingerprint): job for job in history
+                  if job.state is JobState.STORED}
 
         def state(place: str, artifact: Any) -> str:
             path = self.folder / place
@@ -168,7 +171,8 @@ class Studio:
                 return "missing"
             return "present" if path.stat().st_size == artifact.bytes else "changed"
 
-        facts = Facts(lockfile=read_lockfile(self.lock_path, "lock")[0], jobs=jobs, pictures={}, file_state=state)
+        lockfile, _ = read_lockfile(self.lock_path, "lock")
+        facts = Facts(lockfile=lockfile, jobs=jobs, stored=stored, pictures={}, file_state=state)
         return make_plan(self.manifest(), self.card, facts)
 
     # ── the verdict ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -30,8 +30,8 @@ from manifest_runner.adapters.ledger_books import Books, detail_of
 from manifest_runner.adapters.ledger_rows import Row, changed_row, from_micro, new_row, sealed, to_micro
 from manifest_runner.adapters.ledger_runs import RunMark, is_alive
 from manifest_runner.core import limits as rules
-from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Intended, Progressed
-from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobState
+from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Intended, Progressed, Submitted
+from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState
 from manifest_runner.errors import LedgerError, ManifestRunnerError
 from manifest_runner.ports import Admission, Admitted, Held, SpendingLimits, Wait
 
@@ -124,10 +124,22 @@ class SqliteLedger:
         """
         with self._transaction():
             now = self._wall()  # only now: the lock may have taken seconds to win
-            recorded = self._books.find(intent.external_task_id) or self._unfinished(intent)
+            recorded = self._books.find(intent.external_task_id) or self._unfinished(intent) or self._stored(intent)
             if recorded is not None:
                 return self._admit_again(recorded, limits, now)
             return self._admit_new(intent, limits, now)
+
+    def adopt(self, intent: Intent, job_id: JobId) -> Job:
+        """Record a job that the gateway has and this ledger does not, in one transaction and without asking any limit. What
+        is known of the submission, or alive for its take, is returned as it stands."""
+        with self._transaction():
+            row = self._books.find(intent.external_task_id) or self._unfinished(intent)
+            if row is not None and row.state != JobState.INTENDED.value:
+                return self._books.job(row)
+            if row is None:
+                self._insert(replace(intent, reserved=from_micro(to_micro(intent.reserved))), self._wall())
+            return self.record(ExternalTaskId(row.external_task_id) if row is not None else intent.external_task_id,
+                               Submitted(job_id=job_id))
 
     def record(self, external_task_id: ExternalTaskId, event: Event) -> Job:
         """Apply an event, durably, and return the job after it.
@@ -159,10 +171,14 @@ class SqliteLedger:
 
     def jobs(self, manifest: str) -> list[Job]:
         """The latest attempt of every take of a manifest, ordered by shot and take."""
+        latest = {(job.intent.key.shot, job.intent.key.take): job for job in self.history(manifest)}
+        return list(latest.values())
+
+    def history(self, manifest: str) -> list[Job]:
+        """All attempts of all takes of a manifest, ordered by shot, take and attempt."""
         with schema.translated(self._path):
             rows = self._books.rows("manifest = ? ORDER BY shot, take, attempt, seq", manifest)
-            latest = {(row.shot, row.take): row for row in rows}
-            return [self._books.job(row) for row in latest.values()]
+            return [self._books.job(row) for row in rows]
 
     # ── what `status` and recovery ask for ────────────────────────────────────────────────────────────────────────
 
@@ -244,6 +260,14 @@ class SqliteLedger:
                                 "ORDER BY attempt DESC, seq DESC LIMIT 1", key.manifest, key.shot, key.take)
         return rows[0] if rows else None
 
+    def _stored(self, intent: Intent) -> Row | None:
+        """A clip of this very request that this take has already: a plan that is older than it must not buy it again."""
+        key = intent.key
+        rows = self._books.rows("manifest = ? AND shot = ? AND take = ? AND fingerprint = ? AND state = ? "
+                                "ORDER BY attempt DESC, seq DESC LIMIT 1",
+                                key.manifest, key.shot, key.take, intent.fingerprint, JobState.STORED.value)
+        return rows[0] if rows else None
+
     def _admit_new(self, intent: Intent, limits: SpendingLimits, now: float) -> Admission:
         if rules.sensible(intent.reserved) is None:
             raise LedgerError(f"{intent.external_task_id} would reserve {intent.reserved} credits, which is no amount")
@@ -254,12 +278,15 @@ class SqliteLedger:
         wait = _turn(meter, limits, now) or self._place(limits, now)
         if wait is not None:
             return wait
+        self._books.keep_meter(rules.take_slot(meter, limits.rate, now))
+        return Admitted(job=self._insert(intent, now))
+
+    def _insert(self, intent: Intent, now: float) -> Job:
         row = self._storable(
             partial(new_row, intent, account=self._account, run=self._run, day=self._day(now), now=now))
         self._books.insert(row)
-        self._books.keep_meter(rules.take_slot(meter, limits.rate, now))
         self._books.note("Intended", {**detail_of(Intended(intent=intent)), "run": self._run}, now, intent.external_task_id)
-        return Admitted(job=self._books.job(row))
+        return self._books.job(row)
 
     def _check_credits(self, intent: Intent, limits: SpendingLimits, now: float) -> None:
         if limits.run_credits is not None:

@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.core.lifecycle import Event
-from manifest_runner.core.model import ExternalTaskId, Intent, Job
+from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId
 from manifest_runner.errors import LedgerError, ManifestRunnerError
 from manifest_runner.ports import Admission, SpendingLimits
 
@@ -44,6 +44,10 @@ class GroupLedger:
     async def admit(self, intent: Intent, limits: SpendingLimits) -> Admission:
         """See `ports.Ledger.admit`."""
         return await self._do(partial(self._ledger.admit, intent, limits))
+
+    async def adopt(self, intent: Intent, job_id: JobId) -> Job:
+        """See `ports.Ledger.adopt`."""
+        return await self._do(partial(self._ledger.adopt, intent, job_id))
 
     async def record(self, external_task_id: ExternalTaskId, event: Event) -> Job:
         """See `ports.Ledger.record`. Also raises `Conflict` where the gateway names another job than before."""

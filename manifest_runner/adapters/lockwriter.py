@@ -11,7 +11,7 @@ from pathlib import Path
 
 from manifest_runner.adapters.files import write_atomically
 from manifest_runner.core import lockfile as lockfiles
-from manifest_runner.core.model import Job, Lockfile, TakeKey
+from manifest_runner.core.model import LockEntry, Lockfile, TakeKey
 from manifest_runner.errors import UsageError
 
 
@@ -52,17 +52,17 @@ class FileLockWriter:
         finally:
             lock.release()
 
-    async def update(self, jobs: Mapping[TakeKey, Job | None]) -> None:
+    async def update(self, entries: Mapping[TakeKey, LockEntry | None]) -> None:
         """Replace these takes' blocks, in a worker thread."""
         import anyio.to_thread  # here: `lock` uses the synchronous half without anyio
 
-        await anyio.to_thread.run_sync(self.write, jobs)
+        await anyio.to_thread.run_sync(self.write, entries)
 
-    def write(self, jobs: Mapping[TakeKey, Job | None]) -> bool:
+    def write(self, entries: Mapping[TakeKey, LockEntry | None]) -> bool:
         """Read what is there now, replace these takes' blocks, write; False where that changes nothing."""
         with self._guarded():
             present, text = read_lockfile(self._path, self._shown)
-            wanted = lockfiles.write(lockfiles.with_jobs(present, jobs), manifest=self._manifest)
+            wanted = lockfiles.write(lockfiles.with_entries(present, entries), manifest=self._manifest)
             if wanted == text:
                 return False
             write_atomically(self._path, wanted.encode())

@@ -9,10 +9,23 @@ from pathlib import Path
 
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.cli.project import Project, Show
-from manifest_runner.core.model import Artifact, FileFrame, Job, Lockfile, Manifest, Plan, ShotFrame, ShotId
+from manifest_runner.core.lifecycle import UNFINISHED
+from manifest_runner.core.model import (
+    Artifact,
+    FileFrame,
+    Fingerprint,
+    Job,
+    JobState,
+    Lockfile,
+    Manifest,
+    Plan,
+    ShotFrame,
+    ShotId,
+)
 from manifest_runner.core.planning import Where, World, make_plan
 from manifest_runner.errors import UsageError
 
+Stored = tuple[ShotId, int, Fingerprint]
 FRAMES_HINT = "where the gateway takes data: URLs, set MANIFEST_RUNNER_FRAMES=inline (or --frames inline)"
 
 
@@ -28,8 +41,9 @@ class Planned:
 def plan_project(project: Project, show: Show, *, only: Collection[str] = (), account: str | None = None) -> Planned:
     """The plan as things stand. Without `account` the jobs of every account on this machine count."""
     lockfile, text = project.lockfile()
-    jobs = known_jobs(project, account)
-    world = World(lockfile=lockfile, jobs=jobs, pictures=show.pictures, file_state=file_states(project.files.folder))
+    jobs, stored = known_jobs(project, account)
+    world = World(lockfile=lockfile, jobs=jobs, stored=stored, pictures=show.pictures,
+                  file_state=file_states(project.files.folder))
     plan = make_plan(show.manifest, show.card, world, only=chosen(show.manifest, only) if only else None,
                      basis=project.basis(show, text))
     return Planned(plan=plan, lockfile=lockfile, jobs=jobs)
@@ -48,13 +62,20 @@ def frames_unreachable(project: Project, show: Show) -> str | None:
     return None
 
 
-def known_jobs(project: Project, account: str | None = None) -> dict[Where, Job]:
-    """The ledger's latest job of every take of this manifest; none where there is no ledger yet."""
+def known_jobs(project: Project, account: str | None = None) -> tuple[dict[Where, Job], dict[Stored, Job]]:
+    """The ledger's latest job of every take of this manifest, and by take and fingerprint those whose clip was stored; nothing
+    where there is no ledger yet."""
     ledger = SqliteLedger.open_readonly(project.state.ledger, account=account)
     if ledger is None:
-        return {}
+        return {}, {}
     with ledger:
-        return {(job.intent.key.shot, job.intent.key.take): job for job in ledger.jobs(project.name)}
+        history = ledger.history(project.name)
+    if project.draft:  # the simulator of an unfinished draft has gone with its run: its jobs are drawn again
+        history = [job for job in history if job.state not in UNFINISHED]
+    latest = {(job.intent.key.shot, job.intent.key.take): job for job in history}
+    stored = {(job.intent.key.shot, job.intent.key.take, job.intent.fingerprint): job
+              for job in history if job.state is JobState.STORED}
+    return latest, stored
 
 
 def chosen(manifest: Manifest, only: Collection[str]) -> frozenset[ShotId]:

@@ -175,7 +175,7 @@ def _charged(job: Job, event: Event) -> Decimal | None:
             # A poll and a webhook may arrive in either order: the larger stands, so that the order does not matter.
             return max((amount for amount in (job.charged, sensible(told)) if amount is not None), default=None)
         case Failed(charged=told):
-            return sensible(told)
+            return max((amount for amount in (job.charged, sensible(told)) if amount is not None), default=None)
         case Refused():
             return _ZERO
         case Abandoned(release=True) if job.state in HOLDING:

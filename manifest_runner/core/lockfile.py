@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -261,23 +262,27 @@ _PROJECTED = frozenset({JobState.SUBMITTED, JobState.RUNNING, JobState.IN_DOUBT,
 """States that the lockfile shows: a job exists, or may. Anything earlier is the ledger's alone."""
 
 
-def with_jobs(lockfile: Lockfile, jobs: Mapping[TakeKey, Job | None]) -> Lockfile:
+def with_entries(lockfile: Lockfile, changed: Mapping[TakeKey, LockEntry | None]) -> Lockfile:
     """The lockfile with these takes' blocks replaced (None: removed) and all others untouched.
 
     A clip that is stored stays named until another one is stored in its place: a new attempt that is under way, or that
-    failed, never makes the lockfile forget the bytes of the last good one.
+    failed, never makes the lockfile forget the bytes of the last good one. That a further attempt failed is counted, so that
+    a machine without the ledger does not ask for the failed job again.
     """
     entries = dict(lockfile.entries)
     extra = dict(lockfile.extra)
-    for key, job in jobs.items():
+    for key, entry in changed.items():
         where = (key.shot, key.take)
         present = entries.get(where)
-        if job is None:
+        if entry is None:
             entries.pop(where, None)
             extra.pop(where, None)
-        elif job.state in _PROJECTED:
-            if present is None or present.state is not JobState.STORED or job.state is JobState.STORED:
-                entries[where] = entry_of(job)
-        elif present is not None and present.external_task_id == job.intent.external_task_id:
-            del entries[where]
+        elif entry.state not in _PROJECTED:
+            gone = present is not None and present.external_task_id == entry.external_task_id
+            if gone and (entry.state is JobState.ABANDONED or entries[where].job_id is None):
+                del entries[where]
+        elif present is None or present.state is not JobState.STORED or entry.state is JobState.STORED:
+            entries[where] = entry
+        elif entry.state is JobState.FAILED:
+            entries[where] = replace(present, attempt=max(present.attempt, entry.attempt))
     return Lockfile(entries=entries, extra=extra)

@@ -268,8 +268,8 @@ class Reason:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """The plan for one take of one shot. `fingerprint` is None while an upstream clip is still to be rendered. `before` and
-    `after` are the locked and the wanted request; `quote` is what carrying it out costs (zero for all but create and
-    replace)."""
+    `after` are the locked and the wanted request; `entry` is the take as it is known. `quote` is what carrying it out may
+    cost: the price of what is created or replaced, and for a resumed submission that may not have left yet, its reservation."""
 
     shot: ShotId
     take: int
@@ -279,6 +279,7 @@ class Change:
     fingerprint: Fingerprint | None
     before: Request | None = None
     after: Request | None = None
+    entry: LockEntry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

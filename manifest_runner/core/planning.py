@@ -51,13 +51,15 @@ def output_path(manifest: Manifest, shot: ShotId, take: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What the plan is made against: the lockfile, the ledger's latest job of each take, the sha256 of each picture file that a
-    shot names, and how a locked clip's file stands (`present`, `missing` or `changed`) at the path where it belongs."""
+    """What the plan is made against: the lockfile, the ledger's latest job of each take and every job of it whose clip was
+    stored, the sha256 of each picture file that a shot names, and how a locked clip's file stands (`present`, `missing` or
+    `changed`) at the path where it belongs."""
 
     lockfile: Lockfile
     jobs: Mapping[Where, Job]
     pictures: Mapping[str, str]
     file_state: Callable[[str, Artifact], str]
+    stored: Mapping[tuple[ShotId, int, Fingerprint], Job] = field(default_factory=dict)
 
 
 def make_plan(manifest: Manifest, card: ModelCard, world: World, *, only: frozenset[ShotId] | None = None,
@@ -154,15 +156,16 @@ class _Planner:
         change = self.done[frame.shot][take - 1]
         if change.action not in (Action.KEEP, Action.FETCH):
             return None
-        entry = self._entry(frame.shot, take, change.fingerprint)
-        return entry.outputs[0].sha256 if entry is not None and entry.outputs else None
+        return change.entry.outputs[0].sha256 if change.entry is not None and change.entry.outputs else None
 
     def _entry(self, shot: ShotId, take: int, wanted: Fingerprint | None) -> LockEntry | None:
-        """The take as it is known: the ledger's finished job where that is what is wanted, else the lockfile's block."""
-        job = self.world.jobs.get((shot, take))
-        if job is not None and job.state is JobState.STORED and job.intent.fingerprint == wanted:
-            return entry_of(job)
-        return self.world.lockfile.entries.get((shot, take))
+        """The take as it is known: the lockfile's block where that is what is wanted, else any clip that the ledger knows of
+        this very request (a prompt that was changed back is not paid for again), else the block as it is."""
+        locked = self.world.lockfile.entries.get((shot, take))
+        if wanted is None or (locked is not None and locked.fingerprint == wanted and locked.state is JobState.STORED):
+            return locked
+        job = self.world.stored.get((shot, take, wanted))
+        return locked if job is None else entry_of(job)
 
     def _change(self, shot: Shot, take: int, request: Request, wanted: Fingerprint | None) -> Change:
         job = self.world.jobs.get((shot.id, take))
@@ -170,14 +173,15 @@ class _Planner:
         if job is not None and job.state in UNFINISHED:
             return self._resume(shot.id, take, entry_of(job), request, wanted)
         finished = entry is not None and entry.state is JobState.STORED and bool(entry.outputs)
-        if entry is not None and not finished and job is None and entry.job_id is not None and entry.state in UNFINISHED:
+        if entry is not None and job is None and _alive(entry):
             return self._resume(shot.id, take, entry, request, wanted)
         if entry is not None and finished and entry.fingerprint == wanted:
             return self._kept(shot, take, entry, request, wanted)
         price = self.quote(shot)
         if entry is not None and finished:
             return Change(shot=shot.id, take=take, action=Action.REPLACE, quote=price, fingerprint=wanted,
-                          reasons=_differences(entry.request, request, self.card), before=entry.request, after=request)
+                          reasons=_differences(entry.request, request, self.card), before=entry.request, after=request,
+                          entry=entry)
         reason = Reason(code=ReasonCode.NEW)
         failed = entry_of(job) if job is not None else entry
         if failed is not None:
@@ -192,8 +196,10 @@ class _Planner:
             reasons.append(Reason(code=ReasonCode.REMOVED))
         elif entry.fingerprint != wanted:
             reasons.extend(_differences(entry.request, request, self.card))
-        return Change(shot=shot, take=take, action=Action.RESUME, quote=NOTHING, fingerprint=entry.fingerprint,
-                      reasons=tuple(reasons), before=entry.request, after=request)
+        # What may not have left yet can still cost all that was reserved for it; whatever has left is paid for already.
+        price = NOTHING if entry.state is not JobState.INTENDED else Quote(credits=entry.estimated, words="reserved")
+        return Change(shot=shot, take=take, action=Action.RESUME, quote=price, fingerprint=entry.fingerprint,
+                      reasons=tuple(reasons), before=entry.request, after=request, entry=entry)
 
     def _kept(self, shot: Shot, take: int, entry: LockEntry, request: Request, wanted: Fingerprint | None) -> Change:
         place = output_path(self.manifest, shot.id, take)
@@ -203,7 +209,7 @@ class _Planner:
         else:
             action, reasons = Action.FETCH, (Reason(code=_FETCHED[state], detail=place),)
         return Change(shot=shot.id, take=take, action=action, quote=NOTHING, fingerprint=wanted, reasons=reasons,
-                      before=entry.request, after=request)
+                      before=entry.request, after=request, entry=entry)
 
     def leftovers(self) -> list[Change]:
         """Takes that the manifest no longer asks for: unfinished ones are finished first, since they are paid for."""
@@ -213,18 +219,24 @@ class _Planner:
                       if job.state in UNFINISHED and not self._asked(where)})
         out = []
         for (name, take), entry in sorted(known.items()):
-            if entry.state in UNFINISHED and (entry.job_id is not None or (name, take) in self.world.jobs):
+            job = self.world.jobs.get((name, take))
+            if (job is not None and job.state in UNFINISHED) or (job is None and _alive(entry)):
                 out.append(self._resume(name, take, entry, None, None))
             else:
                 out.append(Change(shot=name, take=take, action=Action.DROP, quote=NOTHING, fingerprint=entry.fingerprint,
                                   reasons=(Reason(code=ReasonCode.REMOVED),), before=entry.request))
         return out
 
-
     def _asked(self, where: Where) -> bool:
         """Whether the manifest asks for this take."""
         shot = self.shots.get(where[0])
         return shot is not None and where[1] <= shot.takes
+
+
+def _alive(entry: LockEntry) -> bool:
+    """Whether a lockfile's block stands for a job that exists, or may: without a ledger it must be asked about, never bought
+    again."""
+    return entry.state is JobState.IN_DOUBT or (entry.state in UNFINISHED and entry.job_id is not None)
 
 
 def is_stale(change: Change) -> bool:

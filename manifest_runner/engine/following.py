@@ -6,6 +6,8 @@ bytes are complete and decodable before they are stored, and stored before the l
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import anyio
 
 from manifest_runner.core.lifecycle import Event, Failed, Missing, Progressed, Stored, Succeeded
@@ -45,7 +47,7 @@ async def follow(job: Job, card: ModelCard, outside: Outside, options: Options, 
             await outside.clock.sleep(max(wait, backoff(min(polls, 6), outside.clock.jitter())))
             continue
         lost = 0
-        event = event_of(document, card)
+        event = event_of(document, card, job)
         if isinstance(event, Progressed):
             now = outside.clock.monotonic()
             if (job.state is not JobState.RUNNING and document.status != "queued") or now - told > TOLD_EVERY:
@@ -56,16 +58,16 @@ async def follow(job: Job, card: ModelCard, outside: Outside, options: Options, 
         return await _record(job, event, outside, tell), document
 
 
-def event_of(document: JobDocument, card: ModelCard) -> Progressed | Succeeded | Failed:
-    """What a job document means. An unknown status is not terminal."""
+def event_of(document: JobDocument, card: ModelCard, job: Job) -> Progressed | Succeeded | Failed:
+    """What a job document means. An unknown status is not terminal; a failure costs what the document says, else nothing where
+    the card says that failures are free, else all that was reserved."""
     state = remote_state(card, document.status)
     if state is RemoteState.SUCCEEDED:
         return Succeeded(charged=document.credits_charged)
     if state is RemoteState.FAILED:
         words = document.error or f"the gateway says {document.status}"
-        if document.credits_charged is None:
-            return Failed(words=words)
-        return Failed(words=words, charged=document.credits_charged)
+        silent = Decimal(0) if card.jobs.failures_are_free else job.intent.reserved
+        return Failed(words=words, charged=silent if document.credits_charged is None else document.credits_charged)
     return Progressed(status=document.status)
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import anyio
 
-from manifest_runner.core.model import Job, TakeKey
+from manifest_runner.core.model import LockEntry, TakeKey
 from manifest_runner.errors import ManifestRunnerError
 from manifest_runner.ports import Clock, LockWriter
 
@@ -22,12 +22,12 @@ class LockKeeper:
         self._lock = lock
         self._clock = clock
         self._every = every
-        self._dirty: dict[TakeKey, Job | None] = {}
+        self._dirty: dict[TakeKey, LockEntry | None] = {}
         self._wake = anyio.Event()
 
-    def note(self, key: TakeKey, job: Job | None) -> None:
+    def note(self, key: TakeKey, entry: LockEntry | None) -> None:
         """A take has changed; None removes it from the lockfile."""
-        self._dirty[key] = job
+        self._dirty[key] = entry
         self._wake.set()
 
     async def run(self) -> None:

@@ -7,12 +7,13 @@ that does not fit) lets the jobs that are already paid for finish.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import anyio
 
 from manifest_runner.core.fingerprint import fingerprint
-from manifest_runner.core.lifecycle import IN_FLIGHT, Event, Submitted
+from manifest_runner.core.lifecycle import IN_FLIGHT, Event
 from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import (
     Action,
@@ -20,6 +21,7 @@ from manifest_runner.core.model import (
     Change,
     Intent,
     Job,
+    JobId,
     JobState,
     LockEntry,
     Lockfile,
@@ -39,8 +41,16 @@ from manifest_runner.engine.lockkeeper import LockKeeper
 from manifest_runner.engine.pictures import Pictures
 from manifest_runner.engine.submission import Submissions, Tell
 from manifest_runner.engine.types import Halt, Options, Outside
-from manifest_runner.errors import BudgetExceeded, JobNotFound, LedgerError, ManifestRunnerError, ProviderError, Unauthorized
-from manifest_runner.ports import Held
+from manifest_runner.errors import (
+    BudgetExceeded,
+    JobNotFound,
+    LedgerError,
+    ManifestRunnerError,
+    NotSent,
+    ProviderError,
+    Throttled,
+    Unauthorized,
+)
 
 _STOPPED = "the run was stopped before its turn"
 _SUBMITTED = frozenset({Action.CREATE, Action.REPLACE})
@@ -132,15 +142,17 @@ class _Run:
     def _failed(self, key: TakeKey, change: Change, error: ManifestRunnerError) -> Outcome:
         """What an error means for its take: a job that is alive at the gateway is unfinished, whatever kept us from it."""
         job = self.jobs.get((key.shot, key.take))
-        alive = isinstance(error, ProviderError) and job is not None and job.state in IN_FLIGHT
+        alive = isinstance(error, NotSent | Throttled) or (
+            isinstance(error, ProviderError) and job is not None and job.state in IN_FLIGHT)
         return Outcome(key=key, action=change.action, ending=Ending.UNFINISHED if alive else Ending.FAILED,
                        words=error.words if isinstance(error, ProviderError) and error.words else error.message,
                        charged=self._charged(key), job=job)
 
     def _keep(self, change: Change) -> None:
         key = TakeKey(manifest=self.name, shot=change.shot, take=change.take)
-        clip = self._entry(key, change).outputs[0]
-        self._end(key, Outcome(key=key, action=change.action, ending=Ending.DONE, artifact=clip))
+        assert change.entry is not None  # noqa: S101 - what is kept is known
+        self._project(key, change.entry)
+        self._end(key, Outcome(key=key, action=change.action, ending=Ending.DONE, artifact=change.entry.outputs[0]))
 
     def _end(self, key: TakeKey, outcome: Outcome) -> None:
         where = (key.shot, key.take)
@@ -156,35 +168,38 @@ class _Run:
                 self.observe(key, Notice.DROPPED)
                 return Outcome(key=key, action=change.action, ending=Ending.DONE)
             case Action.FETCH:
-                return await self._fetch(key, change)
+                assert change.entry is not None  # noqa: S101 - what is fetched is known
+                return await self._restore(key, change, change.entry)
             case Action.RESUME:
-                job = self.jobs.get((key.shot, key.take)) or await self._adopt(key)
-                if job.state is JobState.INTENDED:
-                    return await self._submit(key, change, job.intent)
-                return await self._finish(key, change, job)
+                return await self._resume(key, change)
             case _:
                 return await self._create(key, change)
 
-    def _entry(self, key: TakeKey, change: Change) -> LockEntry:
-        """What is known of a finished take: the ledger where it holds what the plan wants, else the lockfile."""
-        job = self.jobs.get((key.shot, key.take))
-        if job is not None and job.state is JobState.STORED and job.intent.fingerprint == change.fingerprint:
-            self._project(key, job)
-            return entry_of(job)
-        return self.entries[key.shot, key.take]
+    async def _resume(self, key: TakeKey, change: Change) -> Outcome:
+        job, entry = self.jobs.get((key.shot, key.take)), self.entries.get((key.shot, key.take))
+        if job is not None and job.state is JobState.INTENDED and job.intent.body:
+            return await self._submit(key, change, job.intent, recorded=True)
+        if (job is None or job.state is JobState.INTENDED) and entry is not None and entry.job_id is not None:
+            job = await self._adopt(key, entry, entry.job_id)
+        if job is None:
+            words = "the lockfile says that it may have been accepted, and this machine's ledger does not know it"
+            return Outcome(key=key, action=change.action, ending=Ending.IN_DOUBT, words=words)
+        return await self._finish(key, change, job)
 
-    def _project(self, key: TakeKey, job: Job) -> None:
+    def _project(self, key: TakeKey, entry: LockEntry) -> None:
+        if entry != self.entries.get((key.shot, key.take)):
+            self.keeper.note(key, entry)
+
+    def _learn(self, key: TakeKey, job: Job) -> None:
         self.jobs[key.shot, key.take] = job
-        if entry_of(job) != self.entries.get((key.shot, key.take)):
-            self.keeper.note(key, job)
+        self._project(key, entry_of(job))
 
     def _charged(self, key: TakeKey) -> Decimal:
         job = self.jobs.get((key.shot, key.take))
         return job.charged or Decimal(0) if job is not None else Decimal(0)
 
-    async def _fetch(self, key: TakeKey, change: Change) -> Outcome:
-        """Put the locked bytes where they belong: from the store, else from the job by way of the API."""
-        entry = self._entry(key, change)
+    async def _restore(self, key: TakeKey, change: Change, entry: LockEntry) -> Outcome:
+        """Put the bytes of a finished take where they belong: from the store, else from the job by way of the API."""
         place = output_path(self.manifest, key.shot, key.take)
         locked = entry.outputs[0]
         artifact = Artifact(path=place, sha256=locked.sha256, bytes=locked.bytes, media=locked.media)
@@ -196,6 +211,7 @@ class _Run:
                                   hint="only rendering it again brings it back")
             self.observe(key, Notice.DOWNLOADING)
             artifact = await bring(entry.job_id, None, place, entry.external_task_id, self.outside, sha256=locked.sha256)
+        self._project(key, replace(entry, outputs=(artifact, *entry.outputs[1:])))
         return Outcome(key=key, action=change.action, ending=Ending.DONE, artifact=artifact)
 
     async def _create(self, key: TakeKey, change: Change) -> Outcome:
@@ -206,20 +222,31 @@ class _Run:
         if self._halted():
             return Outcome(key=key, action=change.action, ending=Ending.SKIPPED, words=_STOPPED)
         intent = await self._intent(key, shot, change)
+        locked = self.entries.get((key.shot, key.take))
+        if locked is not None and locked.state is JobState.STORED and locked.fingerprint == intent.fingerprint:
+            return await self._restore(key, change, locked)  # its upstream clip came out the same as before
         self.observe(key, Notice.WAITING)
         return await self._submit(key, change, intent)
 
-    async def _submit(self, key: TakeKey, change: Change, intent: Intent) -> Outcome:
-        job = await self.submissions.submit(intent, self._place(key), self._teller(key))
+    async def _submit(self, key: TakeKey, change: Change, intent: Intent, *, recorded: bool = False) -> Outcome:
+        job = await self.submissions.submit(intent, self._place(key), self._teller(key), recorded=recorded)
         if job is None:
             return Outcome(key=key, action=change.action, ending=Ending.SKIPPED, words=_STOPPED)
-        return await self._finish(key, change, job)
+        if job.state is JobState.STORED:  # another process was faster, or it was bought under an earlier plan
+            self.jobs[key.shot, key.take] = job
+            return await self._restore(key, change, entry_of(job))
+        outcome = await self._finish(key, change, job)
+        if job.intent.fingerprint == intent.fingerprint or outcome.ending is not Ending.DONE:
+            return outcome
+        words = "another run was rendering an earlier request of this take: that one is finished; run again for this one"
+        return replace(outcome, ending=Ending.UNFINISHED, words=words, artifact=None)
 
     async def _upstream(self, shot: Shot) -> str | None:
         """Wait for the clips that a shot takes frames from; the words for it where one of them did not come."""
         for frame in upstream_frames(shot):
             where = (frame.shot, self._take_of(frame))
-            await self.ended[where].wait()
+            if where in self.ended:
+                await self.ended[where].wait()
             if where not in self.clips:
                 return f"{frame.shot} take {where[1]} has no clip to take its frame from"
         return None
@@ -246,19 +273,12 @@ class _Run:
         return Intent(key=key, external_task_id=task, attempt=attempt, fingerprint=digest, request=request, body=body,
                       reserved=change.quote.credits)
 
-    async def _adopt(self, key: TakeKey) -> Job:
+    async def _adopt(self, key: TakeKey, entry: LockEntry, job_id: JobId) -> Job:
         """Take over a job that only the lockfile knows, after the gateway has said that it exists for this account."""
-        entry = self.entries[key.shot, key.take]
-        assert entry.job_id is not None  # noqa: S101 - the plan resumes from the lockfile only what names a job
-        await self.outside.provider.job(entry.job_id)
+        await self.outside.provider.job(job_id)
         intent = Intent(key=key, external_task_id=entry.external_task_id, attempt=entry.attempt, fingerprint=entry.fingerprint,
                         request=entry.request, body=b"", reserved=entry.estimated)
-        admission = await self.submissions.admit(intent, self._place(key))
-        if admission is None:
-            raise ManifestRunnerError(_STOPPED)
-        if isinstance(admission, Held):
-            return admission.job
-        return await self.outside.ledger.record(intent.external_task_id, Submitted(job_id=entry.job_id))
+        return await self.outside.ledger.adopt(intent, job_id)
 
     def _attempts(self, key: TakeKey) -> int:
         where = (key.shot, key.take)
@@ -271,14 +291,14 @@ class _Run:
         """Hears of each durable event: keeps the job, the lockfile and the observer in step with the ledger."""
 
         def tell(event: Event, job: Job) -> None:
-            self._project(key, job)
+            self._learn(key, job)
             self.observe(key, event)
 
         return tell
 
     async def _finish(self, key: TakeKey, change: Change, job: Job) -> Outcome:
         """Bring a job that has left to its end, from whatever state it is in."""
-        self._project(key, job)
+        self._learn(key, job)
         tell, document = self._teller(key), None
         try:
             if job.state in (JobState.SUBMITTED, JobState.RUNNING, JobState.MISSING):

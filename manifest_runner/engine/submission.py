@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import anyio
 
@@ -32,6 +33,10 @@ from manifest_runner.ports import Admitted, Held, Wait
 
 Tell = Callable[[Event, Job], None]
 """Told of each event once it is durable, with the job after it."""
+
+
+AT_ONCE = 10
+"""Submissions between admission and answer: as many as the gateway's adapter has connections."""
 
 
 class Line:
@@ -74,7 +79,11 @@ class Line:
 
 class Submissions:
     """The way out of a run for all its takes. `halted` tells when nothing more may leave; `freed` wakes who waits for a place
-    among the jobs in flight."""
+    among the jobs in flight.
+
+    At most `AT_ONCE` takes are between their admission and the answer to their POST. So a run that is stopped, by a signal
+    or by an empty account, has no more than these to see through: whatever waits for a connection has not been admitted.
+    """
 
     def __init__(self, card: ModelCard, outside: Outside, options: Options, halted: Callable[[], bool]) -> None:
         self.line = Line()
@@ -83,29 +92,72 @@ class Submissions:
         self._options = options
         self._halted = halted
         self._freed = anyio.Event()
+        self._slots = anyio.Semaphore(AT_ONCE)
 
     def freed(self) -> None:
         """A job has left the gateway's hands."""
         self._freed.set()
         self._freed = anyio.Event()
 
-    async def admit(self, intent: Intent, place: int) -> Admitted | Held | None:
-        """Wait for the turn of an intent and make it durable; None where the run was halted meanwhile.
+    async def submit(self, intent: Intent, place: int, tell: Tell, *, recorded: bool = False) -> Job | None:
+        """Make an intent durable and send its stored bytes until its fate is known; the job as it then stands in the ledger.
 
-        `Held` carries a job past `INTENDED`: another process submitted this take. Raises `BudgetExceeded`.
+        `recorded` says that the intent comes from the ledger, where an earlier try may have left it: it needs no turn, and its
+        bytes may have been sent. None: the run was halted before its turn. Raises `BudgetExceeded`; `Halt` where no further
+        submission of this run can succeed; and, after the last try, what went wrong.
         """
+        attempt = _Attempt(intent=intent, certain=not recorded)
+        clock, failures, throttles = self._outside.clock, 0, 0
+        started = clock.monotonic()
         while True:
+            trouble = await self._try(attempt, None if attempt.job is not None or recorded else place, tell)
+            if trouble is None:
+                return attempt.job
+            waited = clock.monotonic() - started > self._options.poll.patience
+            if isinstance(trouble, Throttled):  # being told to wait is no failure; the ledger's pause says how long
+                throttles += 1
+            else:
+                failures += 1
+            if waited or failures >= self._options.tries:
+                await self._give_up(attempt, trouble, tell)
+                raise trouble
+            await clock.sleep(backoff(max(failures, throttles), clock.jitter()))
+
+    async def _try(self, attempt: _Attempt, place: int | None, tell: Tell) -> ProviderError | None:
+        """One admission and one POST. A new take stands in line; one that is recorded already must not wait behind others who
+        wait for the place that it holds."""
+        if place is not None:
             await self.line.turn(place)
+        try:
+            await self._slots.acquire()
+        except BaseException:
+            self._leave(place)
+            raise
+        try:
             try:
-                admission = await self._ask(intent)
+                admission = await self._ask(attempt.intent)
             finally:
-                self.line.leave(place)
-            if admission is None or isinstance(admission, Admitted) or admission.job.state is not JobState.INTENDED:
-                return admission
-            await self._outside.clock.sleep(1.0)  # another process is about to send this take
+                self._leave(place)
+            if isinstance(admission, Admitted):
+                attempt.admitted(admission)
+                tell(Intended(intent=admission.job.intent), admission.job)
+                return await self._send(attempt, tell)
+        finally:
+            self._slots.release()
+        if isinstance(admission, Held):
+            attempt.job = admission.job
+            if admission.job.state is JobState.INTENDED:  # another process is about to send this take
+                await self._outside.clock.sleep(1.0)
+                attempt.job = None
+                return await self._try(attempt, place, tell)
+        return None
+
+    def _leave(self, place: int | None) -> None:
+        if place is not None:
+            self.line.leave(place)
 
     async def _ask(self, intent: Intent) -> Admitted | Held | None:
-        """Ask the ledger until it says something other than to wait."""
+        """Ask the ledger until it says something other than to wait; None where the run was halted meanwhile."""
         clock = self._outside.clock
         while not self._halted():
             freed = self._freed
@@ -119,53 +171,52 @@ class Submissions:
                 await clock.sleep(seconds)
         return None
 
-    async def submit(self, intent: Intent, place: int, tell: Tell) -> Job | None:
-        """Make an intent durable and send its stored bytes until its fate is known; the job as it then stands in the ledger.
-
-        None: the run was halted before its turn. Raises `BudgetExceeded`; `Halt` where no further submission of this run can
-        succeed; and, after the last try, what went wrong: the job is then still `INTENDED`, and the next run sends the same
-        bytes again under the same id.
-        """
-        job: Job | None = None
-        clock, failures = self._outside.clock, 0
-        started = clock.monotonic()
-        while True:
-            admission = await self.admit(intent, place)
-            if admission is None:
-                return job
-            job = admission.job
-            if isinstance(admission, Held):
-                return job
-            tell(Intended(intent=job.intent), job)
-            job, trouble = await self._send_and_record(admission, tell)
-            if trouble is None:
-                return job
-            if isinstance(trouble, Throttled):  # being told to wait is no failure; the ledger's pause says how long
-                if clock.monotonic() - started > self._options.poll.patience:
-                    raise trouble
-                continue
-            failures += 1
-            if failures >= self._options.tries:
-                raise trouble
-            await clock.sleep(backoff(failures, clock.jitter()))
-
-    async def _send_and_record(self, admission: Admitted, tell: Tell) -> tuple[Job, ProviderError | None]:
+    async def _send(self, attempt: _Attempt, tell: Tell) -> ProviderError | None:
         """One POST and its durable end, or why the same bytes must go again. Raises `Halt`."""
-        job = admission.job
-        event: Event | None
-        halting = trouble = None
+        job = attempt.job
+        assert job is not None  # noqa: S101 - set by its admission
+        replays = self._card.jobs.external_task_id == "replays"
+        halting: Halt | None = None
+        trouble: ProviderError | None = None
+        event: Event | None = None
         # The answer to a POST that has left must be heard and recorded even while the run is being stopped.
         with anyio.CancelScope(shield=True):
-            if admission.fresh or self._card.jobs.external_task_id == "replays":
-                event, trouble, halting = await _send(job, self._card, self._outside)
+            if not job.intent.body:
+                event = InDoubt(words="its bytes are not known here: nothing was sent")
+            elif attempt.certain or replays:
+                event, trouble, halting = await _post(job, self._card, self._outside, certain=attempt.certain)
+                attempt.certain = attempt.certain and not isinstance(trouble, FateUnknown)
             else:
                 event = InDoubt(words="the run that was sending it ended before the answer came")
             if event is not None:
-                job = await _record(job, event, self._outside)
-                tell(event, job)
+                attempt.job = await _record(job, event, self._outside)
+                tell(event, attempt.job)
         if halting is not None:
             raise halting
-        return job, trouble
+        return trouble
+
+    async def _give_up(self, attempt: _Attempt, trouble: ProviderError, tell: Tell) -> None:
+        """After the last try: what was certainly never accepted gives its reservation back; all else stays as it is, and the
+        next run sends the same bytes again under the same id."""
+        if attempt.certain and attempt.job is not None and attempt.job.state is JobState.INTENDED:
+            event = Refused(words=trouble.message)
+            with anyio.CancelScope(shield=True):
+                attempt.job = await _record(attempt.job, event, self._outside)
+            tell(event, attempt.job)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Attempt:
+    """One take on its way out. `certain` is true while nothing that was sent for it can have been accepted."""
+
+    intent: Intent
+    certain: bool
+    job: Job | None = None
+
+    def admitted(self, admission: Admitted) -> None:
+        job = admission.job
+        self.certain = self.certain and admission.fresh and job.intent.external_task_id == self.intent.external_task_id
+        self.job, self.intent = job, job.intent
 
 
 async def _first_of(event: anyio.Event, outside: Outside, seconds: float) -> None:
@@ -192,19 +243,27 @@ async def _record(job: Job, event: Event, outside: Outside) -> Job:
         raise Halt(error) from None
 
 
-async def _send(job: Job, card: ModelCard, outside: Outside) -> tuple[Event | None, ProviderError | None, Halt | None]:
-    """One POST: the event that it leads to, or why the same bytes must go again, and whether the whole run must stop."""
+async def _post(job: Job, card: ModelCard, outside: Outside, *,
+                certain: bool) -> tuple[Event | None, ProviderError | None, Halt | None]:
+    """One POST: the event that it leads to, or why the same bytes must go again, and whether the whole run must stop.
+
+    Only where it is `certain` that nothing sent before was accepted does a no mean that there is no job. Otherwise the no is
+    to this POST alone: the reservation is held, and the id is kept.
+    """
     try:
         document: JobDocument = await outside.provider.submit(card.path, job.intent.body)
     except NotSent as error:
-        return (Refused(words=error.message), None, Halt(error)) if error.permanent else (None, error, None)
+        if not error.permanent:
+            return None, error, None
+        return Refused(words=error.message) if certain else None, None, Halt(error)
     except Throttled as error:
-        await outside.ledger.pause(error.retry_after if error.retry_after is not None else 5.0)
+        await outside.ledger.pause(max(1.0, error.retry_after if error.retry_after is not None else 5.0))
         return None, error, None
     except ProviderRefused as error:
-        return Refused(words=error.words or error.message), None, None
+        words = error.words or error.message
+        return Refused(words=words) if certain else InDoubt(words=f"an earlier answer was lost, and then: {words}"), None, None
     except (AccountEmpty, Unauthorized) as error:
-        return Refused(words=error.words or error.message), None, Halt(error)
+        return Refused(words=error.words or error.message) if certain else None, None, Halt(error)
     except Conflict as error:
         return InDoubt(words=error.words or error.message), None, Halt(error)
     except FateUnknown as error:
@@ -212,4 +271,3 @@ async def _send(job: Job, card: ModelCard, outside: Outside) -> tuple[Event | No
             return None, error, None
         return InDoubt(words=error.words or error.message), None, None
     return Submitted(job_id=document.job_id), None, None
-

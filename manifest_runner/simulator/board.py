@@ -1,4 +1,4 @@
-"""The sheet that storyboard pictures are drawn on: shapes, light, weather, ground and a person.
+"""The sheet that storyboard pictures are drawn on: shapes, light, weather and ground.
 
 Laws: positions are in units of the window's height, from its upper left corner; the sheet goes on beyond the window by its
 margins, and what lies inside the window does not depend on them.
@@ -16,7 +16,7 @@ from typing import TypeAlias
 from manifest_runner.errors import MissingExtra
 
 try:
-    from PIL import Image, ImageChops, ImageDraw
+    from PIL import Image, ImageChops, ImageDraw, ImageFilter
 except ImportError as missing:
     raise MissingExtra("video", "drawing an animatic") from missing
 
@@ -36,13 +36,10 @@ class Light:
     glow: Color
     far: Color
     near: Color
+    lamp: Color = (255, 206, 128)
     stars: bool = False
-
-
-COATS: dict[str, Color] = {
-    "red": (190, 44, 48), "yellow": (214, 160, 48), "blue": (52, 100, 150), "white": (226, 214, 196), "purple": (120, 60, 104),
-    "green": (56, 116, 78), "black": (40, 38, 46),
-}
+    disc: bool = True
+    """Whether the sun or moon itself is seen, or clouds hide it."""
 
 
 def shade(color: Color, by: Sequence[float]) -> Color:
@@ -61,6 +58,7 @@ class Board:
 
     def __init__(self, window: tuple[int, int], margin: tuple[int, int], light: Light, rng: Random, prompt: str) -> None:
         self.light, self.rng, self.prompt = light, rng, prompt
+        self.salt = rng.random()
         self.unit = window[1] * FINE
         self.aspect = window[0] / window[1]
         self.left, self.right = -margin[0] / window[1], self.aspect + margin[0] / window[1]
@@ -81,6 +79,19 @@ class Board:
 
     def disc(self, x: float, y: float, radius: float, color: Color) -> None:
         self.draw.ellipse((self.px(x - radius, y - radius), self.px(x + radius, y + radius)), fill=color)
+
+    def oval(self, x: float, y: float, wide: float, tall: float, color: Color) -> None:
+        self.draw.ellipse((self.px(x - wide, y - tall), self.px(x + wide, y + tall)), fill=color)
+
+    def dome(self, x: float, y: float, wide: float, tall: float, color: Color) -> None:
+        """The upper half of an oval about (x, y)."""
+        self.draw.chord((self.px(x - wide, y - tall), self.px(x + wide, y + tall)), 180, 360, fill=color)
+
+    def limb(self, points: Sequence[Point], width: float, color: Color) -> None:
+        """A thick line with round ends and joints."""
+        self.draw.line([self.px(*point) for point in points], fill=color, width=max(1, round(width * self.unit)), joint="curve")
+        for x, y in (points[0], points[-1]):
+            self.disc(x, y, width / 2, color)
 
     def line(self, start: Point, end: Point, width: float, color: Color) -> None:
         self.draw.line((self.px(*start), self.px(*end)), fill=color, width=max(1, round(width * self.unit)))
@@ -109,10 +120,6 @@ class Board:
         """Dice of their own for one thing at one place, so that margins do not change what lies in the window."""
         return Random(f"{self.salt}/{key}")  # noqa: S311
 
-    @property
-    def salt(self) -> str:
-        return f"{self.light}"
-
     def finished(self) -> Image.Image:
         return self.image.reduce(FINE)
 
@@ -126,7 +133,8 @@ class Board:
                 self.disc(x, y, star.uniform(0.0008, 0.0024), mix(light.top, light.glow, star.uniform(0.3, 0.9)))
         x, y = self.rng.choice((0.22, 0.36, 0.66, 0.8)) * self.aspect, self.rng.uniform(0.16, horizon - 0.14)
         self.glow(x, y, 0.75, light.glow, 0.55)
-        self.disc(x, y, self.rng.uniform(0.04, 0.085), light.glow)
+        if light.disc:
+            self.disc(x, y, self.rng.uniform(0.04, 0.085), light.glow)
         self.clouds(horizon)
 
     def clouds(self, horizon: float) -> None:
@@ -162,40 +170,22 @@ class Board:
             x, length = index / (90 * amount) + dice.uniform(-0.1, 0.1), 0.02 + 0.13 * near
             self.line((x, y), (x + length, y + dice.uniform(-0.004, 0.004)), 0.0015 + 0.004 * near, color)
 
-    def figure(self, x: float, foot: float, height: float, color: Color, accent: Color) -> None:
-        """A person in a coat, seen from behind, lit on one side."""
-        def at(dx: float, dy: float) -> Point:
-            return x + dx * height, foot - dy * height
-
-        self.poly([at(-0.34, -0.005), at(0.02, 0.012), at(0.62, -0.015), at(0.02, -0.03)], mix(color, (0, 0, 0), 0.5))
-        for side in (-1, 1):
-            self.poly([at(side * 0.015, 0.34), at(side * 0.10, 0.34), at(side * 0.085, 0), at(side * 0.03, 0)], color)
-        coat = [at(-0.085, 0.83), at(0.085, 0.83), at(0.135, 0.74), at(0.165, 0.42), at(0.17, 0.27), at(-0.17, 0.27),
-                at(-0.165, 0.42), at(-0.135, 0.74)]
-        self.poly(coat, accent)
-        self.poly([at(0.0, 0.83), *coat[1:5], at(0.02, 0.27), at(0.05, 0.55)], mix(accent, color, 0.45))
-        self.poly([at(-0.135, 0.74), at(-0.10, 0.74), at(-0.13, 0.40), at(-0.18, 0.42)], mix(accent, color, 0.25))
-        head_x, head_y = at(0.0, 0.915)
-        self.disc(head_x, head_y, 0.072 * height, color)
-        self.poly([at(-0.05, 0.88), at(0.05, 0.88), at(0.07, 0.81), at(-0.07, 0.81)], color)
-
-    def someone(self, foot: float, height: float, places: Sequence[float] = (0.3, 0.38, 0.62, 0.7)) -> None:
-        """The shot's person, unless the prompt says that there is none: near in a close shot, far in a wide one.
-        `places` are shares of the window's width to choose from."""
-        accent, x = self.rng.choice(list(COATS.values())), self.rng.choice(places) * self.aspect
-        if self.says(r"empty(?=[.,;:]|$)|nobody|no one|deserted"):
-            return
-        worn = [color for name, color in COATS.items() if self.says(name)]
-        accent = worn[0] if worn else accent
-        if self.says("close|close-?up|portrait|face"):
-            foot, height = 1.95 + 0.3 * height, 1.9
-        elif self.says("wide|establishing|aerial|far"):
-            foot, height = foot - 0.06, height * 0.5
-        shade = 0.35 if self.light.stars else 0.12
-        self.figure(x, foot, height, self.light.near, mix(accent, self.light.near, shade))
-
     def says(self, words: str) -> bool:
         return re.search(rf"\b(?:{words})(?!\w)", self.prompt.strip(), re.IGNORECASE) is not None
+
+    def defocus(self) -> None:
+        """What has been drawn moves out of focus; lamps become discs, as behind a near subject."""
+        small = (max(2, self.image.width // 16), max(2, self.image.height // 16))
+        soft = self.image.resize(small, Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(self.unit / 16 * 0.035))
+        self.image.paste(soft.resize(self.image.size, Image.Resampling.BICUBIC))
+        for index in range(-14, 28):
+            dice = self.dice("bokeh", index)
+            x, y, radius = index * 0.14 + dice.uniform(-0.1, 0.1), dice.uniform(-0.1, 0.62), dice.uniform(0.02, 0.075)
+            color, strength = dice.choice((self.light.lamp, self.light.glow)), dice.uniform(0.05, 0.26)
+            veil = Image.new("L", (round(2 * radius * self.unit),) * 2)
+            ImageDraw.Draw(veil).ellipse((0, 0, veil.width - 1, veil.height - 1), fill=round(255 * strength))
+            left, top = self.px(x - radius, y - radius)
+            self.image.paste(color, (round(left), round(top)), veil)
 
     def rain(self) -> None:
         color = mix(self.light.low, (255, 255, 255), 0.35)

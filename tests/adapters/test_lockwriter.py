@@ -6,8 +6,8 @@ import multiprocessing
 from pathlib import Path
 
 from manifest_runner.adapters.lockwriter import FileLockWriter, read_lockfile
-from manifest_runner.core.model import JobState, ShotId, TakeKey
-from tests.builders import job, manifest_of, plan_of
+from manifest_runner.core.model import ShotId, TakeKey
+from tests.builders import entry, manifest_of, plan_of
 
 
 def writer(folder: Path) -> FileLockWriter:
@@ -20,7 +20,7 @@ def write_shots(folder: Path, prefix: str) -> None:
         request = plan_of(manifest_of(f"shots:\n  - {{id: {name}, prompt: x}}\n")).changes[0].after
         assert request is not None
         key = TakeKey(manifest="test.yaml", shot=ShotId(name), take=1)
-        writer(folder).write({key: job(request, shot=name, state=JobState.STORED)})
+        writer(folder).write({key: entry(request, shot=name)})
 
 
 def test_processes_that_write_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_processes_that_write_at_once_lose_nothing_of_each_other(tmp_path: Path)
 def test_writing_what_is_there_already_touches_nothing(tmp_path: Path) -> None:
     request = plan_of(manifest_of("shots:\n  - {id: A, prompt: x}\n")).changes[0].after
     assert request is not None
-    jobs = {TakeKey(manifest="test.yaml", shot=ShotId("A"), take=1): job(request, shot="A", state=JobState.STORED)}
+    jobs = {TakeKey(manifest="test.yaml", shot=ShotId("A"), take=1): entry(request, shot="A")}
     assert writer(tmp_path).write(jobs) is True
     before = (tmp_path / "show.lock.json").stat()
     assert writer(tmp_path).write(jobs) is False

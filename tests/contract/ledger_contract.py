@@ -166,7 +166,7 @@ class LedgerContract:
         ledger = world.open("a")
         job = await walk(ledger, intent(), *PATHS[state])
         answer = await world.open("b").admit(intent(attempt=2), FREE)
-        assert answer == Held(job=job) if state in UNFINISHED else isinstance(answer, Admitted)
+        assert answer == Held(job=job) if state in UNFINISHED | {JobState.STORED} else isinstance(answer, Admitted)
         assert isinstance(await ledger.admit(intent(take=2), FREE), Admitted)
 
     @pytest.mark.parametrize("attempt", [1, 2])
@@ -377,3 +377,23 @@ class LedgerContract:
         await walk(ledger, intent("A", manifest="other.yaml"))
         found = [(job.intent.key.shot, job.intent.key.take, job.intent.attempt) for job in await ledger.jobs("monsoon.yaml")]
         assert found == [("A", 2, 3), ("A", 10, 1), ("B", 1, 1), ("a", 1, 1)]
+
+    async def test_a_stored_clip_of_this_very_request_holds_the_take_and_another_request_does_not(self, world: World) -> None:
+        job = await walk(world.open("a"), intent(), *PATHS[JobState.STORED])
+        assert await world.open("b").admit(intent(attempt=2), FREE) == Held(job=job)
+        other = replace(intent(attempt=3), fingerprint=Fingerprint("sha256:" + "1" * 64))
+        assert isinstance(await world.open("b").admit(other, FREE), Admitted)
+
+    async def test_a_job_that_the_gateway_has_is_adopted_whatever_the_limits_and_once(self, world: World) -> None:
+        ledger = world.open("a")
+        await ledger.pause(100)
+        job = await ledger.adopt(intent(body=b""), JobId("job-7"))
+        assert (job.state, job.job_id, job.intent.reserved) == (JobState.SUBMITTED, "job-7", PRICE)
+        assert await ledger.adopt(intent(body=b""), JobId("job-7")) == job
+        world.now += 200
+        assert isinstance(await ledger.admit(intent(attempt=2), FREE), Held)
+
+    @pytest.mark.parametrize("state", sorted(UNFINISHED - {JobState.INTENDED}))
+    async def test_adopting_what_is_known_changes_nothing(self, world: World, state: JobState) -> None:
+        job = await walk(world.open("a"), intent(), *PATHS[state])
+        assert await world.open("b").adopt(intent(attempt=2), JobId("job-9")) == job

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from manifest_runner.core.lockfile import read, with_jobs, write
-from manifest_runner.core.model import JobState, Lockfile, ShotId, TakeKey
+from manifest_runner.core.lockfile import entry_of, read, with_entries, write
+from manifest_runner.core.model import JobState, LockEntry, Lockfile, ShotId, TakeKey
 from manifest_runner.errors import InvalidInput
 from tests.builders import entry, job, manifest_of, plan_of, rendered
 
@@ -20,6 +22,10 @@ shots:
   - {id: SH0010, prompt: one, takes: 2, camera: {move: zoom_in, amount: 3}}
   - {id: SH0030, prompt: three, first_frame: {shot: SH0010, frame: last}}
 """
+
+
+def locked(*arguments: Any, **more: Any) -> LockEntry:
+    return entry_of(job(*arguments, **more))
 
 
 def lockfile() -> Lockfile:
@@ -65,8 +71,6 @@ def test_credits_are_written_one_way() -> None:
     request = rendered(manifest_of(SHOTS))["SH0020", 1].request
     there = entry(request, shot="SH0020")
     for amount in (Decimal(145), Decimal("145.0"), Decimal("1.45E+2")):
-        from dataclasses import replace
-
         text = write(Lockfile(entries={(ShotId("SH0020"), 1): replace(there, charged=amount)}), manifest="x")
         assert json.loads(text)["shots"]["SH0020"]["takes"]["1"]["credits"]["charged"] == "145"
 
@@ -117,10 +121,34 @@ def test_a_value_of_the_wrong_shape_is_named_with_its_place(field: str, value: o
     assert f"shots.SH0010.takes.2.{field}" in caught.value.diagnostics[0].message
 
 
+@pytest.mark.parametrize(
+    ("way", "value", "message"),
+    [
+        (("state",), "done", "unknown state 'done' in shots.SH0010.takes.2.state"),
+        (("credits", "charged"), 5, "unexpected type int (expected str) in shots.SH0010.takes.2.credits.charged"),
+        (("outputs", 0), None, "unexpected type NoneType (expected dict) in shots.SH0010.takes.2.outputs[0]"),
+        (("outputs", 0, "sha256"), "A" * 64, "not a sha256 in shots.SH0010.takes.2.outputs[0].sha256"),
+        (("outputs", 0, "media", "width"), True,
+         "unexpected type bool (expected int) in shots.SH0010.takes.2.outputs[0].media.width"),
+        (("outputs", 0, "media", "duration"), "5",
+         "unexpected type str (expected number) in shots.SH0010.takes.2.outputs[0].media.duration"),
+    ],
+)
+def test_the_message_gives_the_whole_way_to_the_value(way: tuple[str | int, ...], value: object, message: str) -> None:
+    data = json.loads(write(lockfile(), manifest="test.yaml"))
+    inside = data["shots"]["SH0010"]["takes"]["2"]
+    for step in way[:-1]:
+        inside = inside[step]
+    inside[way[-1]] = value
+    with pytest.raises(InvalidInput) as caught:
+        read(json.dumps(data), path="x")
+    assert caught.value.diagnostics[0].message == message
+
+
 def test_only_the_takes_that_changed_are_touched() -> None:
     before = lockfile()
     request = before.entries[ShotId("SH0020"), 1].request
-    after = with_jobs(before, {key("SH0020"): job(request, shot="SH0020", state=JobState.STORED, attempt=2)})
+    after = with_entries(before, {key("SH0020"): locked(request, shot="SH0020", state=JobState.STORED, attempt=2)})
     changed = {where for where in before.entries if before.entries[where] != after.entries[where]}
     assert changed == {("SH0020", 1)}
 
@@ -129,24 +157,39 @@ def test_a_new_attempt_never_makes_the_lockfile_forget_the_last_good_clip() -> N
     before = lockfile()
     other = plan_of(manifest_of("shots:\n  - {id: SH0020, prompt: other}\n")).changes[0].after
     assert other is not None
-    for state in (JobState.SUBMITTED, JobState.RUNNING, JobState.FAILED, JobState.IN_DOUBT, JobState.SUCCEEDED):
-        assert with_jobs(before, {key("SH0020"): job(other, shot="SH0020", state=state, attempt=2)}) == before
+    for state in (JobState.SUBMITTED, JobState.RUNNING, JobState.IN_DOUBT, JobState.SUCCEEDED):
+        assert with_entries(before, {key("SH0020"): locked(other, shot="SH0020", state=state, attempt=2)}) == before
+
+
+def test_a_failed_attempt_is_counted_beside_the_last_good_clip() -> None:
+    before = lockfile()
+    request = before.entries[ShotId("SH0020"), 1].request
+    after = with_entries(before, {key("SH0020"): locked(request, shot="SH0020", state=JobState.FAILED, attempt=2)})
+    there = after.entries[ShotId("SH0020"), 1]
+    assert (there.state, there.attempt, there.outputs) == (JobState.STORED, 2, before.entries[ShotId("SH0020"), 1].outputs)
+
+
+def test_a_block_that_names_a_job_is_not_lost_to_an_intent_that_does_not() -> None:
+    request = lockfile().entries[ShotId("SH0020"), 1].request
+    submitted = locked(request, shot="SH0020", state=JobState.SUBMITTED)
+    before = Lockfile(entries={(ShotId("SH0020"), 1): submitted})
+    assert with_entries(before, {key("SH0020"): replace(submitted, state=JobState.INTENDED, job_id=None)}) == before
 
 
 def test_a_first_attempt_shows_while_it_is_under_way_and_goes_when_it_is_abandoned() -> None:
     request = plan_of(manifest_of("shots:\n  - {id: A, prompt: x}\n")).changes[0].after
     assert request is not None
-    under_way = with_jobs(Lockfile(), {key("A"): job(request, shot="A", state=JobState.SUBMITTED)})
+    under_way = with_entries(Lockfile(), {key("A"): locked(request, shot="A", state=JobState.SUBMITTED)})
     assert under_way.entries[ShotId("A"), 1].state is JobState.SUBMITTED
-    assert not with_jobs(under_way, {key("A"): job(request, shot="A", state=JobState.ABANDONED)}).entries
+    assert not with_entries(under_way, {key("A"): locked(request, shot="A", state=JobState.ABANDONED)}).entries
 
 
 def test_what_was_never_a_job_is_not_shown() -> None:
     request = plan_of(manifest_of("shots:\n  - {id: A, prompt: x}\n")).changes[0].after
     assert request is not None
     for state in (JobState.INTENDED, JobState.REFUSED):
-        assert not with_jobs(Lockfile(), {key("A"): job(request, shot="A", state=state)}).entries
+        assert not with_entries(Lockfile(), {key("A"): locked(request, shot="A", state=state)}).entries
 
 
 def test_a_dropped_take_is_removed() -> None:
-    assert (ShotId("SH0020"), 1) not in with_jobs(lockfile(), {key("SH0020"): None}).entries
+    assert (ShotId("SH0020"), 1) not in with_entries(lockfile(), {key("SH0020"): None}).entries

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from contextlib import suppress
 
 import pytest
@@ -9,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifest_runner.core import parsing
+from manifest_runner.core import characters, parsing
 from manifest_runner.core.model import Diagnostic
 from manifest_runner.core.parsing import decode, locate, parse
 from manifest_runner.errors import InvalidInput
@@ -92,6 +94,12 @@ def test_a_duplicate_key_is_an_error_at_the_second_key() -> None:
     [problem] = problems("shots:\n  - id: A\n    prompt: x\n    id: B\n")
     assert at(problem) == ("duplicate-key", 4, 5)
     assert "line 2" in problem.message
+
+
+def test_a_duplicate_key_behind_a_merge_key_names_its_own_first_place() -> None:
+    found = problems("a: 1\n<<: {}\nb: 1\na: 2\nb: 3\n")
+    assert [at(problem) for problem in found] == [("merge-key", 2, 1), ("duplicate-key", 4, 1), ("duplicate-key", 5, 1)]
+    assert [problem.message.rpartition(" ")[2] for problem in found[1:]] == ["1", "3"]
 
 
 def test_the_same_key_quoted_or_as_a_number_is_still_a_duplicate() -> None:
@@ -215,6 +223,15 @@ def test_bytes_that_hide_something_are_refused_where_they_stand(data: bytes, lin
     with pytest.raises(InvalidInput) as caught:
         decode(data, path="m.yaml")
     assert at(caught.value.diagnostics[0]) == ("yaml-encoding", line, column)
+
+
+def test_the_quick_look_at_a_text_never_passes_a_character_that_the_pattern_refuses() -> None:
+    refused = re.compile(characters._NOT_CLEAN)
+    for code in range(sys.maxunicode + 1):
+        if characters.is_clean(char := chr(code)):
+            assert not refused.match(char), hex(code)
+    assert not characters.is_clean("words\n\u202ewords")
+    assert characters.is_clean("words\t\r\n\u200dwords")
 
 
 def test_hindi_joiners_and_emoji_are_welcome() -> None:

@@ -148,12 +148,13 @@ def test_a_take_that_is_gone_is_dropped() -> None:
 @pytest.mark.parametrize(
     "state", [JobState.INTENDED, JobState.SUBMITTED, JobState.RUNNING, JobState.MISSING, JobState.SUCCEEDED, JobState.IN_DOUBT]
 )
-def test_an_unfinished_job_is_resumed_before_anything_else_and_costs_nothing_more(state: JobState) -> None:
+def test_an_unfinished_job_is_resumed_before_anything_else_and_costs_only_what_may_not_have_left(state: JobState) -> None:
     manifest = manifest_of("shots:\n  - {id: A, prompt: x}\n")
     request = plan_of(manifest).changes[0].after
     assert request is not None
     (change,) = plan_of(manifest, jobs={("A", 1): job(request, shot="A", state=state)}).changes
-    assert (change.action, change.quote.credits) == (Action.RESUME, Decimal(0))
+    may_still_cost = Decimal(145) if state is JobState.INTENDED else Decimal(0)
+    assert (change.action, change.quote.credits) == (Action.RESUME, may_still_cost)
     assert not is_stale(change)
 
 

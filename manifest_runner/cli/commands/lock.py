@@ -9,6 +9,7 @@ import click
 from manifest_runner.cli.options import manifest_argument, output_options, setting_options
 from manifest_runner.cli.planner import known_jobs, plan_project
 from manifest_runner.cli.project import Project
+from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import Action, TakeKey
 from manifest_runner.errors import ExitCode
 from manifest_runner.views.plan import plan_text
@@ -29,8 +30,8 @@ def lock(manifest: str, check: bool, draft: bool, state_dir: str | None, as_json
     project = Project(manifest, {"state-dir": state_dir}, draft=draft)
     show = project.load()
     if not check:
-        jobs = {TakeKey(manifest=project.name, shot=shot, take=take): job
-                for (shot, take), job in known_jobs(project).items()}
+        jobs = {TakeKey(manifest=project.name, shot=shot, take=take): entry_of(job)
+                for (shot, take), job in known_jobs(project)[0].items()}
         project.state.make()
         changed = bool(jobs) and project.lock_writer().write(jobs)
         if not quiet:
