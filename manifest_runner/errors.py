@@ -92,8 +92,9 @@ class InvalidInput(ManifestRunnerError):
     exit_code = ExitCode.INVALID
 
     def __init__(self, diagnostics: Sequence[Diagnostic], *, texts: Mapping[str, str] | None = None) -> None:
-        count = len(diagnostics)
-        super().__init__(f"{count} mistake{'' if count == 1 else 's'}")
+        warnings = sum(item.severity == "warning" for item in diagnostics)
+        counts = ((len(diagnostics) - warnings, "mistake"), (warnings, "warning"))
+        super().__init__(", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count))
         self.diagnostics = tuple(diagnostics)
         self.texts = dict(texts or {})
 

@@ -179,7 +179,7 @@ class HttpGateway:
         if isinstance(error, httpx.ConnectError) and is_certificate_failure(error):
             return NotSent(f"the gateway's certificate does not verify ({said})", permanent=True)
         if isinstance(error, _NEVER_LEFT):
-            return NotSent(f"the gateway cannot be reached ({said})")
+            return NotSent(f"the gateway at {self._base} cannot be reached ({said})")
         if method == "GET":
             return NotSent(f"no answer from the gateway ({said})")
         return FateUnknown(f"the submission left and no answer came ({said}): a job may exist", words=said)

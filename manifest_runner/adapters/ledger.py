@@ -16,7 +16,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -89,6 +89,15 @@ class SqliteLedger:
         ledger = cls.__new__(cls)
         ledger._set_up(connection, path, account, "", wall, None)
         return ledger
+
+    @staticmethod
+    def accounts(path: Path) -> list[str]:
+        """The accounts that the ledger at `path` has jobs of, sorted; none where there is no file."""
+        connection = schema.open_for_reading(path)
+        if connection is None:
+            return []
+        with schema.translated(path), closing(connection):
+            return [str(row[0]) for row in connection.execute("SELECT DISTINCT account FROM jobs ORDER BY account")]
 
     def _set_up(self, connection: sqlite3.Connection, path: Path, account: str | None, run: str,
                 wall: Callable[[], float], mark: RunMark | None) -> None:

@@ -64,7 +64,7 @@ def read_key(environ: Mapping[str, str], key_file: Path | None) -> Secret | None
             content = file.read(_LONGEST_KEY + 3)  # the longest key, its line break, and one byte too many
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a usable path"
-        raise UsageError(f"the key file cannot be read: {reason}", code="key-file") from None
+        raise UsageError(f"the key file {key_file} cannot be read: {reason}", code="key-file") from None
     return Secret(_without_line_break(content.decode("latin-1")))
 
 

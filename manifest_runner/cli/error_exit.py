@@ -6,7 +6,6 @@ Results go to standard output, errors to standard error. With `--json` an error 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +15,6 @@ from typing import Any
 import click
 
 from manifest_runner.errors import ExitCode, InvalidInput, ManifestRunnerError
-from manifest_runner.views.diagnostics import as_dict, as_text
 from manifest_runner.views.text import safe
 
 
@@ -31,6 +29,8 @@ def leave(command: Callable[[], Any], arguments: Sequence[str]) -> int:
         return error.exit_code
     except click.UsageError as error:
         return _usage(error, wants_json)
+    except SystemExit:  # ours never ask for one: it is click's answer to a reader that has gone (`| head`)
+        return int(ExitCode.DONE)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return int(ExitCode.INTERRUPTED)
@@ -40,6 +40,8 @@ def leave(command: Callable[[], Any], arguments: Sequence[str]) -> int:
         # The reader of our output has gone (`| head`). What was done is done; keep the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.DONE)
+    except Exception as error:  # a fault of ours must not look like a failed shot
+        return _fault(error, wants_json)
 
 
 def _follows(arguments: Sequence[str], flag: str, value: str) -> bool:
@@ -47,6 +49,9 @@ def _follows(arguments: Sequence[str], flag: str, value: str) -> bool:
 
 
 def _usage(error: click.UsageError, wants_json: bool) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and error.ctx is not None:
+        click.echo(error.ctx.get_help(), err=True)
+        return int(ExitCode.INVALID)
     context = error.ctx.command_path if error.ctx is not None else "manifest-runner"
     if wants_json:
         _write_json("usage", error.format_message(), [], [f"{context} --help"])
@@ -55,7 +60,25 @@ def _usage(error: click.UsageError, wants_json: bool) -> int:
     return int(ExitCode.INVALID)
 
 
+def _fault(error: Exception, wants_json: bool) -> int:
+    """Something that should not happen. The details go to a file, since they help only whoever mends it."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="manifest-runner-fault-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    message = f"a fault of this program: {type(error).__name__}: {error}"
+    hint = f"please report it with {file.name}; the ledger is safe, and the same command may be run again"
+    if wants_json:
+        _write_json("fault", message, [], [], hint)
+    else:
+        click.echo(f"{_label()}{safe(message)}\n  hint: {safe(hint)}", err=True)
+    return int(ExitCode.BUG)
+
+
 def _report(error: ManifestRunnerError, wants_json: bool) -> int:
+    from manifest_runner.views.diagnostics import as_dict, as_text  # start-up: `--help` reports nothing
+
     diagnostics = error.diagnostics if isinstance(error, InvalidInput) else ()
     if wants_json:
         _write_json(error.code, error.message, [as_dict(item) for item in diagnostics], list(error.next_commands), error.hint)
@@ -78,5 +101,7 @@ def _label() -> str:
 
 def _write_json(code: str, message: str, diagnostics: list[dict[str, Any]], commands: list[str],
                 hint: str | None = None) -> None:
+    import json  # start-up, as above
+
     body = {"code": code, "message": message, "hint": hint, "diagnostics": diagnostics, "next": commands}
     click.echo(json.dumps(body, ensure_ascii=False, indent=2))

@@ -20,6 +20,8 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Show what would be rendered, why, and for how many credits.",
     "render": "Submit, wait, download and lock; run it again after anything.",
     "status": "Where every take stands, what was spent, what to type next.",
+    "adopt": "Say that a take in doubt is this job of the gateway's.",
+    "abandon": "Give a take up that is in doubt or missing.",
     "reel": "Cut the circled takes into one film.",
     "lock": "Rebuild the lockfile from the ledger, or check it.",
     "models": "What can be rendered, with its rules and prices.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from manifest_runner.adapters.ledger import SqliteLedger
@@ -42,6 +42,10 @@ def plan_project(project: Project, show: Show, *, only: Collection[str] = (), ac
     """The plan as things stand. Without `account` the jobs of every account on this machine count."""
     lockfile, text = project.lockfile()
     jobs, stored = known_jobs(project, account)
+    if project.draft:  # the simulator of an unfinished draft has gone with its run: what it had is drawn again
+        jobs = {where: job for where, job in jobs.items() if job.state not in UNFINISHED}
+        entries = {where: entry for where, entry in lockfile.entries.items() if entry.state not in UNFINISHED}
+        lockfile = replace(lockfile, entries=entries)
     world = World(lockfile=lockfile, jobs=jobs, stored=stored, pictures=show.pictures,
                   file_state=file_states(project.files.folder))
     plan = make_plan(show.manifest, show.card, world, only=chosen(show.manifest, only) if only else None,
@@ -70,8 +74,6 @@ def known_jobs(project: Project, account: str | None = None) -> tuple[dict[Where
         return {}, {}
     with ledger:
         history = ledger.history(project.name)
-    if project.draft:  # the simulator of an unfinished draft has gone with its run: its jobs are drawn again
-        history = [job for job in history if job.state not in UNFINISHED]
     latest = {(job.intent.key.shot, job.intent.key.take): job for job in history}
     stored = {(job.intent.key.shot, job.intent.key.take, job.intent.fingerprint): job
               for job in history if job.state is JobState.STORED}
@@ -80,6 +82,7 @@ def known_jobs(project: Project, account: str | None = None) -> tuple[dict[Where
 
 def chosen(manifest: Manifest, only: Collection[str]) -> frozenset[ShotId]:
     """The shots that `--only` names; raises `UsageError` for one that the manifest does not have."""
+    only = [name for names in only for name in names.split(",")]
     known = {shot.id for shot in manifest.shots}
     unknown = sorted(set(only) - known)
     if unknown:

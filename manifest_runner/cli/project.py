@@ -17,6 +17,7 @@ from manifest_runner.adapters.lockwriter import FileLockWriter, read_lockfile
 from manifest_runner.adapters.resources import load_card
 from manifest_runner.adapters.settings import Settings, read_settings
 from manifest_runner.adapters.state import StateFolder
+from manifest_runner.cli.words import command
 from manifest_runner.core import expansion
 from manifest_runner.core.model import Diagnostic, Json, Lockfile, Manifest, Pointer, Severity
 from manifest_runner.core.modelcard import ModelCard, override
@@ -47,9 +48,7 @@ class Project:
         self.shown = manifest
         self.path = Path(manifest)
         if not self.path.is_file():
-            raise UsageError(f"{manifest} does not exist" if not self.path.exists() else f"{manifest} is not a file",
-                             code="manifest-missing", hint="manifest-runner init writes a first one",
-                             next_commands=["manifest-runner init"])
+            raise _no_manifest(self.path, manifest)
         self.draft = draft
         self.files = RepositoryFiles(self.path)
         self.name = self.files.relative(self.path)
@@ -79,8 +78,14 @@ class Project:
         return StateFolder(Path(chosen) if chosen else self.files.root / ".manifest-runner", draft=self.draft)
 
     def lockfile(self) -> tuple[Lockfile, str | None]:
-        """The lockfile and its text, None where there is none yet."""
-        return read_lockfile(self.lock_path, self.lock_shown)
+        """The lockfile and its text, None where there is none yet. Raises `UsageError` where it is that of a manifest beside
+        this one (`show.yaml` and `show.yml` would take each other's clips for their own)."""
+        lockfile, text = read_lockfile(self.lock_path, self.lock_shown)
+        other = lockfile.manifest
+        if other not in ("", self.path.name) and "/" not in other and self.path.with_name(other).is_file():
+            raise UsageError(f"{self.lock_shown} belongs to {other}", code="lockfile-of-another",
+                             hint=f"give {self.path.name} a name of its own")
+        return lockfile, text
 
     def lock_writer(self) -> FileLockWriter:
         return FileLockWriter(self.lock_path, manifest=self.path.name, shown=self.lock_shown,
@@ -168,6 +173,18 @@ class Project:
             **{f"file {path}": f"sha256:{digest}" for path, digest in show.inputs.items()},
             **{f"picture {path}": f"sha256:{digest}" for path, digest in show.pictures.items()},
         }
+
+
+def _no_manifest(path: Path, shown: str) -> UsageError:
+    """What to say where there is no such manifest: those that are near, or how to begin."""
+    folder = path if path.is_dir() else path.parent
+    near = sorted(str(found) for suffix in _SUFFIXES for found in folder.glob(f"*{suffix}")) if folder.is_dir() else []
+    what = f"{shown} is a folder" if path.is_dir() else f"{shown} does not exist"
+    if near:
+        return UsageError(what, code="manifest-missing", hint=f"there is {', '.join(near[:5])}",
+                          next_commands=[command("validate", near[0])])
+    return UsageError(what, code="manifest-missing", hint="manifest-runner init writes a first one",
+                      next_commands=["manifest-runner init"])
 
 
 def sort_diagnostics(findings: list[Diagnostic]) -> list[Diagnostic]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -13,10 +14,11 @@ import click
 from manifest_runner.cli import session
 from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, plan_project
 from manifest_runner.cli.project import Project, Show
-from manifest_runner.core.model import Action, Plan
+from manifest_runner.cli.words import command
+from manifest_runner.core.model import Action, Limits, Plan
 from manifest_runner.core.outcome import Report
 from manifest_runner.core.planfile import differences
-from manifest_runner.core.planning import is_stale
+from manifest_runner.core.planning import Where, is_stale
 from manifest_runner.core.pricing import format_total
 from manifest_runner.engine import execute
 from manifest_runner.errors import ExitCode, StalePlan, UsageError
@@ -24,6 +26,7 @@ from manifest_runner.views.diagnostics import as_text
 from manifest_runner.views.outcome import exit_code, report_dict, report_text
 from manifest_runner.views.plan import plan_text, summary
 from manifest_runner.views.progress import Bar, JsonLines, Lines, Progress
+from manifest_runner.views.text import count
 
 ROUNDS = 5
 """How often one command plans again after it has finished jobs of an earlier request; more would mean a mistake of ours."""
@@ -51,6 +54,10 @@ class Rendering:
         # Before anything else: without a key and without --draft nothing is read, and both ways on are said.
         self.key = None if project.draft else session.key_of(project)
         self.account = "draft" if self.key is None else session.account(project, self.key)
+        session.tightest(project, Limits())  # a limit that cannot be read is said before any plan is shown
+        self.name = os.urandom(8).hex()  # of this command in the ledger: its limits hold over all its rounds
+        self.settled: set[Where] = set()
+        self.halted = False
 
     def run(self) -> ExitCode:
         show = self.project.load()
@@ -59,34 +66,54 @@ class Rendering:
         unreachable = frames_unreachable(self.project, show)
         if unreachable is not None:
             raise UsageError(unreachable, code="frames-unreachable", hint=f"{FRAMES_HINT}; nothing was spent")
-        for _ in range(ROUNDS):
+        code = ExitCode.DONE
+        for number in range(ROUNDS):
             planned = plan_project(self.project, show, only=self.asked.only, account=self.account)
-            self._check_saved(planned.plan)
-            if planned.plan.is_empty:
-                return self._nothing_to_do(planned.plan, show)
-            stale = tuple(change for change in planned.plan.changes if is_stale(change))
-            if stale:  # what was asked earlier is paid for: it is finished first, and then the change is planned
-                planned = replace(planned, plan=replace(planned.plan, changes=stale, total=Decimal(0)))
-            self._approve(planned.plan, show)
-            code = self._carry_out(planned, show)
-            if not stale or code is not ExitCode.DONE:
+            if number == 0:
+                self._check_saved(planned.plan)
+            plan, last = self._round(planned.plan)
+            if plan.is_empty:
+                return self._nothing_to_do(plan, show) if number == 0 else code
+            self._approve(plan, show)
+            ended = self._carry_out(replace(planned, plan=plan), show)
+            code = code or ended
+            if last or ended is ExitCode.INTERRUPTED or self.halted:
                 return code
         return code
 
+    def _round(self, plan: Plan) -> tuple[Plan, bool]:
+        """What to do now, and whether that is all. Jobs of an earlier request are finished first, since they are paid for, and
+        then the change is planned; one that cannot be finished is left alone after its round, and does not keep the rest."""
+        rest = tuple(change for change in plan.changes
+                     if change.action is not Action.RESUME or (change.shot, change.take) not in self.settled)
+        stale = tuple(change for change in rest if is_stale(change))
+        self.settled |= {(change.shot, change.take) for change in stale}
+        changes = stale or rest
+        total = sum((change.quote.credits for change in changes), Decimal(0))
+        return replace(plan, changes=changes, total=total), not stale
+
     def _check_saved(self, fresh: Plan) -> None:
         """A saved plan is held against a fresh one; it is never carried out from its own words."""
-        if self.asked.saved is None:
+        path = self.asked.saved
+        if path is None:
             return
+        again = [command("plan", self.project.shown, "--out", "plan.json")]
         try:
-            saved = json.loads(Path(self.asked.saved).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{self.asked.saved} is not a saved plan: {error}", code="bad-plan",
-                             next_commands=[f"manifest-runner plan {self.project.shown} --out {self.asked.saved}"]) from None
+            saved = json.loads(Path(path).read_bytes())
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}", code="bad-plan", next_commands=again) from None
+        except ValueError:
+            saved = None
+        if not isinstance(saved, dict) or "changes" not in saved:
+            raise UsageError(f"{path} is not a saved plan", code="bad-plan", next_commands=again)
         found = differences(saved, fresh)
         if found:
-            raise StalePlan(f"{self.asked.saved} is stale: {'; '.join(found)}",
-                            hint="nothing was submitted; plan and review again",
-                            next_commands=[f"manifest-runner plan {self.project.shown} --out {self.asked.saved}"])
+            raise StalePlan(f"{path} is stale: {'; '.join(found)}", hint="nothing was submitted; plan and review again",
+                            next_commands=again)
+        if any(is_stale(change) for change in fresh.changes):
+            raise StalePlan(f"{path} cannot be carried out in one go: jobs of an earlier request must be finished first",
+                            hint="nothing was submitted; render without --plan, then plan and review again",
+                            next_commands=[command("status", self.project.shown)])
 
     def _nothing_to_do(self, plan: Plan, show: Show) -> ExitCode:
         if self.asked.as_json:
@@ -99,19 +126,34 @@ class Rendering:
         """Show the plan, and ask where it costs something."""
         if not self.asked.as_json and not self.asked.quiet:
             session.warn(plan_text(plan, show.card, verbose=self.asked.verbose, priced=not self.project.draft) + "\n")
+        self._say_what_fits(plan, show)
         if self.project.draft or not plan.total or self.asked.yes or self.asked.saved is not None:
             return
         if not sys.stdin.isatty():
             raise UsageError(f"this would spend {format_total(plan.total, show.card)}, and there is no terminal to ask",
                              code="not-approved", hint="add --yes, or carry out a reviewed plan with --plan FILE",
-                             next_commands=[f"manifest-runner plan {self.project.shown} --out plan.json"])
+                             next_commands=[command("plan", self.project.shown, "--out", "plan.json")])
         click.confirm(f"Render for {format_total(plan.total, show.card)}?", abort=True, err=True)
+
+    def _say_what_fits(self, plan: Plan, show: Show) -> None:
+        """Where a limit is smaller than the plan, how far it goes, before anything is spent."""
+        limit = session.tightest(self.project, show.manifest.limits).run_credits
+        if self.project.draft or limit is None or plan.total <= limit:
+            return
+        fits, room = 0, limit
+        priced = [change.quote.credits for change in plan.changes if change.quote.credits]
+        for amount in priced:
+            if amount <= room:
+                fits, room = fits + 1, room - amount
+        session.warn(f"the limit of this run is {format_total(limit, show.card)}: {fits} of {count(len(priced), 'take')} fit "
+                     "(raise it with --max-credits, or limits.credits in the manifest)\n")
 
     def _carry_out(self, planned: Planned, show: Show) -> ExitCode:
         limits = session.tightest(self.project, show.manifest.limits)
 
         async def main() -> Report:
-            world = session.draft(self.project) if self.key is None else session.live(self.project, self.key, limits)
+            world = (session.draft(self.project, self.name) if self.key is None
+                     else session.live(self.project, self.key, limits, self.name))
             async with world as (outside, options):
                 options = replace(options, fail_fast=self.asked.fail_fast)
                 with self._progress(planned.plan) as progress:
@@ -121,9 +163,9 @@ class Rendering:
         try:
             report = session.run_until_done(main, session.warn)
         except session.Interrupted:
-            session.warn(f"stopped; continue with: manifest-runner render {self.project.shown}"
-                         + (" --draft" if self.project.draft else ""))
+            session.warn(f"stopped; continue with: {command('render', self.project.shown, draft=self.project.draft)}")
             return ExitCode.INTERRUPTED
+        self.halted = report.halted is not None
         if self.asked.as_json:
             click.echo(json.dumps(report_dict(report), ensure_ascii=False, indent=2))
         else:
@@ -135,8 +177,8 @@ class Rendering:
         """What is sensible to type now."""
         if self.asked.quiet or code is ExitCode.CREDITS:
             return
-        command = "reel" if code is ExitCode.DONE else "status"
-        session.warn(f"next: manifest-runner {command} {self.project.shown}{' --draft' if self.project.draft else ''}")
+        verb = "reel" if code is ExitCode.DONE else "status"
+        session.warn(f"next: {command(verb, self.project.shown, draft=self.project.draft)}")
 
     def _progress(self, plan: Plan) -> Progress:
         if self.asked.as_json:

@@ -26,6 +26,7 @@ from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.secrets import Secret, account_of, is_loopback, read_key
 from manifest_runner.adapters.store import LocalStore
 from manifest_runner.cli.project import Project
+from manifest_runner.cli.words import command
 from manifest_runner.core.lifecycle import UNFINISHED, Abandoned
 from manifest_runner.core.model import Limits
 from manifest_runner.core.polling import PollPolicy
@@ -64,7 +65,7 @@ def key_of(project: Project) -> Secret:
         raise UsageError("no API key: nothing was read or sent", code="no-key",
                          hint="set TRINETRA_API_KEY (or --key-file FILE) to render for credits, or add --draft for an animatic "
                               "that costs nothing",
-                         next_commands=[f"manifest-runner render {project.shown} --draft"])
+                         next_commands=[command("render", project.shown, draft=True)])
     return key
 
 
@@ -78,14 +79,14 @@ def _base_url(project: Project) -> str:
 
 
 @asynccontextmanager
-async def live(project: Project, key: Secret, limits: SpendingLimits) -> AsyncIterator[tuple[Outside, Options]]:
-    """Everything outside for a paid run."""
+async def live(project: Project, key: Secret, limits: SpendingLimits, run: str) -> AsyncIterator[tuple[Outside, Options]]:
+    """Everything outside for a paid run. `run` is what the ledger calls it: one name for one command."""
     base_url, clock = _base_url(project), SystemClock()
     local = is_loopback(base_url)
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(HttpGateway(base_url, key, clock=clock))
         downloads = await stack.enter_async_context(HttpDownloads(allow_local=local, clock=clock))
-        ledger = stack.enter_context(_ledger(project, account_of(base_url, key), clock))
+        ledger = stack.enter_context(_ledger(project, account_of(base_url, key), run, clock))
         frames: Frames = InlineFrames() if project.settings.text("frames") == "inline" else NoFrames()
         outside = _outside(project, gateway, downloads, ledger, frames, clock)
         poll = PollPolicy(first=0.5, every=0.5) if local else PollPolicy()
@@ -93,11 +94,12 @@ async def live(project: Project, key: Secret, limits: SpendingLimits) -> AsyncIt
 
 
 @asynccontextmanager
-async def draft(project: Project) -> AsyncIterator[tuple[Outside, Options]]:
+async def draft(project: Project, run: str) -> AsyncIterator[tuple[Outside, Options]]:
     """Everything outside for a draft: the provider lives in this process and ends with it."""
     import httpx
 
     _need("video,sim", "a draft", "av", "PIL", "starlette")
+    from manifest_runner.simulator.page import LIST_PRICES
     from manifest_runner.simulator.server import Simulator
     from manifest_runner.simulator.world import Settings, World
 
@@ -106,12 +108,13 @@ async def draft(project: Project) -> AsyncIterator[tuple[Outside, Options]]:
     async with AsyncExitStack() as stack:
         stack.enter_context(_alone(guard))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="manifest-runner-draft-")))
-        world = World(Settings(speed=1e6, seed=os.urandom(8).hex()))
+        free = dict.fromkeys(LIST_PRICES, Decimal(0))
+        world = World(Settings(speed=1e6, seed=os.urandom(8).hex(), prices=free))
         simulator = await stack.enter_async_context(Simulator(folder=folder, clock=clock, world=world, base_url=DRAFT_URL))
         transport = httpx.ASGITransport(simulator.app)
         gateway = await stack.enter_async_context(HttpGateway(DRAFT_URL, key, transport=transport, clock=clock))
         downloads = await stack.enter_async_context(HttpDownloads(transport=transport, clock=clock))
-        ledger = stack.enter_context(_ledger(project, "draft", clock))
+        ledger = stack.enter_context(_ledger(project, "draft", run, clock))
         for job in ledger.jobs(project.name):
             if job.state in UNFINISHED:  # its simulator has gone with the run that asked it
                 ledger.record(job.intent.external_task_id, Abandoned(release=True))
@@ -142,9 +145,9 @@ def _alone(guard: Path) -> AbstractContextManager[object]:
         raise UsageError("another draft of this manifest is being rendered", code="draft-busy", hint="wait for it") from None
 
 
-def _ledger(project: Project, name: str, clock: SystemClock) -> SqliteLedger:
+def _ledger(project: Project, name: str, run: str, clock: SystemClock) -> SqliteLedger:
     state = project.state.make()
-    return SqliteLedger(state.ledger, account=name, run=os.urandom(8).hex(), wall=clock.wall)
+    return SqliteLedger(state.ledger, account=name, run=run, wall=clock.wall)
 
 
 def _outside(project: Project, gateway: HttpGateway, downloads: HttpDownloads, ledger: SqliteLedger, frames: Frames,

@@ -117,7 +117,7 @@ def from_dict(data: Json) -> Lockfile:
                 raise error.below(f"shots.{shot}.takes.{number}") from None
             if not _KNOWN.issuperset(take):
                 extra[key] = {name: value for name, value in take.items() if name not in _KNOWN}
-    return Lockfile(entries=entries, extra=extra)
+    return Lockfile(entries=entries, extra=extra, manifest=_expect(top.get("manifest", ""), str, "manifest"))
 
 
 def _expect(value: Json, kind: type, where: str) -> Any:

@@ -419,7 +419,8 @@ class LockEntry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lockfile:
     """All takes of one manifest. `extra` holds fields of newer versions, kept as they came: top-level ones under `()`, those of
-    a take under `(shot, take)`."""
+    a take under `(shot, take)`. `manifest` is the name of the file that it belongs to."""
 
     entries: Mapping[tuple[ShotId, int], LockEntry] = field(default_factory=dict)
     extra: Mapping[tuple[ShotId, int] | tuple[()], JsonObject] = field(default_factory=dict)
+    manifest: str = field(default="", compare=False)

@@ -39,6 +39,10 @@ AT_ONCE = 10
 """Submissions between admission and answer: as many as the gateway's adapter has connections."""
 
 
+UNREACHABLE = 4
+"""Tries where nothing even leaves: half a minute of silence helps nobody when the gateway is down."""
+
+
 class Line:
     """Where takes stand for their turn, one at a time, in the order of the plan, whoever was ready first.
 
@@ -118,7 +122,8 @@ class Submissions:
                 throttles += 1
             else:
                 failures += 1
-            if waited or failures >= self._options.tries:
+            most = min(UNREACHABLE, self._options.tries) if isinstance(trouble, NotSent) else self._options.tries
+            if waited or failures >= most:
                 await self._give_up(attempt, trouble, tell)
                 raise trouble
             await clock.sleep(backoff(max(failures, throttles), clock.jitter()))

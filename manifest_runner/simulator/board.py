@@ -112,9 +112,14 @@ class Board:
         # Light fades with the square: the ramp multiplied by itself.
         ramp = ImageChops.invert(Image.radial_gradient("L")).point([max(0, value - 75) * 255 // 180 for value in range(256)])
         mask = ImageChops.multiply(ramp, ramp).point([round(value * strength) for value in range(256)])
-        left, top = self.px(x - radius, y - radius)
-        box = (round(left), round(top), round(left) + size, round(top) + size)
-        self.image.paste(color, box, mask.resize((size, size), Image.Resampling.BILINEAR))
+        left, top = (round(edge) for edge in self.px(x - radius, y - radius))
+        # Only what lies on the sheet: most of a large glow may be beyond its edges.
+        box = (max(0, left), max(0, top), min(self.image.width, left + size), min(self.image.height, top + size))
+        if box[0] < box[2] and box[1] < box[3]:
+            grain = mask.width / size
+            part = ((box[0] - left) * grain, (box[1] - top) * grain, (box[2] - left) * grain, (box[3] - top) * grain)
+            seen = (box[2] - box[0], box[3] - box[1])
+            self.image.paste(color, box, mask.resize(seen, Image.Resampling.BILINEAR, box=part))
 
     def dice(self, *key: object) -> Random:
         """Dice of their own for one thing at one place, so that margins do not change what lies in the window."""
@@ -177,7 +182,7 @@ class Board:
         """What has been drawn moves out of focus; lamps become discs, as behind a near subject."""
         small = (max(2, self.image.width // 16), max(2, self.image.height // 16))
         soft = self.image.resize(small, Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(self.unit / 16 * 0.035))
-        self.image.paste(soft.resize(self.image.size, Image.Resampling.BICUBIC))
+        self.image.paste(soft.resize(self.image.size, Image.Resampling.BILINEAR))
         for index in range(-14, 28):
             dice = self.dice("bokeh", index)
             x, y, radius = index * 0.14 + dice.uniform(-0.1, 0.1), dice.uniform(-0.1, 0.62), dice.uniform(0.02, 0.075)
@@ -186,6 +191,13 @@ class Board:
             ImageDraw.Draw(veil).ellipse((0, 0, veil.width - 1, veil.height - 1), fill=round(255 * strength))
             left, top = self.px(x - radius, y - radius)
             self.image.paste(color, (round(left), round(top)), veil)
+
+    def mist(self) -> None:
+        """A bank that lies low, thickest in the lower third."""
+        color = mix(mix(self.light.low, self.light.glow, 0.3), (255, 255, 255), 0.1)
+        for index in range(-8, 20):
+            dice = self.dice("mist", index)
+            self.glow(index * 0.22 + dice.uniform(-0.1, 0.1), dice.uniform(0.66, 0.98), dice.uniform(0.26, 0.44), color, 0.5)
 
     def rain(self) -> None:
         color = mix(self.light.low, (255, 255, 255), 0.35)

@@ -18,15 +18,17 @@ COATS: dict[str, Color] = {
     "orange": (206, 110, 46),
 }
 
-CLOTHES = (r"\w*coat|oilskins?|anorak|jacket|dress|shirt|cloak|cape|shawl|scarf|sari|suit|ulster|uniform|hood(?:ie)?|sleeves?|"
+CLOTHES = (r"\w*coat|oilskins?|anorak|jacket|dress|shirt|cloak|cape|shawl|scarf|sari|suit|ulster|uniform|hood(?:ie)?|"
            r"clothes|pullover|sweater|jumper|gown|robe|kimono|overalls|parka|poncho")
 
-NOBODY = r"(?:empty|deserted|nobody|no one)(?=[.,;:]|$| there\b)|nobody (?:is|in)|no people|nothing on|without (?:a soul|people)"
+NOBODY = r"(?:empty|deserted|nobody|no one)(?=[.,;:]|$| there\b)|nobody (?:is|in)|no people|nothing on|without a soul"
 
 PERSON = (r"she|he|her|him|his|they|men|women|\w*man|\w*woman|boys?|girls?|child|children|people|crowd|person|figures?|hero\w*|"
           r"someone|somebody|friends?|mother|father|driver|traveller|traveler|face|bearers|we see \w+")
 
-NAME = r"(?-i:(?:(?<=[a-z,;:] )|^(?!(?:The|An?|In|On|At|Over|From|Wide|Aerial|Empty)\b))[A-Z][a-z]{2,}\b)"
+_NO_NAMES = "The|An?|In|On|At|Over|From|Wide|Aerial|Empty|Close|Extreme|Macro|Insert|Medium|Detail"
+
+NAME = rf"(?-i:(?:(?<=[a-z,;:] )|^(?!(?:{_NO_NAMES})\b))[A-Z][a-z]{{2,}}\b)"
 """A capital within a sentence, or a prompt that begins with a name."""
 
 
@@ -57,13 +59,17 @@ def coat(board: Board, usual: Color) -> Color:
 def stand(board: Board, spot: Spot, size: str) -> None:
     """The shot's people at their place: `size` is wide, medium, or anything else for a whole figure."""
     foot, height, x = spot.foot, spot.height, board.rng.choice(spot.across)
+    if size == "medium" and len(spot.across) == 1:
+        x = board.rng.choice((0.3, 0.38, 0.62, 0.7))
+    if side := re.search(r"\b(left|right) (?:foreground|of frame)|frame (left|right)\b", board.prompt, re.IGNORECASE):
+        x = 0.26 if "left" in side[0].lower() else 0.74
     if size == "wide" or board.says("POV"):
         foot, height = foot - 0.06, height * 0.55
     elif size == "medium":
         foot, height = 1.36 + 0.1 * board.rng.random(), 1.16
     dark = mix(board.light.near, board.light.far, 0.16)
     worn = mix(coat(board, dark), board.light.near, 0.35 if board.light.stars else 0.12)
-    if board.says(r"OTS|over (?:the|her|his) shoulder"):
+    if board.says("OTS|over-the-shoulder"):
         near, x = (0.16, 0.62) if x < 0.5 else (0.84, 0.38)
         figure(board, x * board.aspect, 1.1, 0.86, dark)
         figure(board, near * board.aspect, 2.0, 1.95, worn, ground=False)
@@ -102,9 +108,9 @@ def headwear(board: Board, x: float, y: float, head: float, color: Color, facing
     if found is None:
         return
     if found[1]:
-        board.dome(x, y - 0.3 * head, 1.12 * head, 0.92 * head, color)
-        board.box(x - head * (1.12 + 0.4 * (facing < 0)), y - 0.36 * head, x + head * (1.12 + 0.4 * (facing > 0)), y - 0.2 * head,
-                  color)
+        board.dome(x, y - 0.3 * head, 1.08 * head, 0.86 * head, color)
+        board.limb([(x - 1.0 * head, y - 0.28 * head), (x + 1.0 * head, y - 0.28 * head)], 0.16 * head, color)
+        board.limb([(x, y - 0.28 * head), (x + 1.5 * head * facing, y - 0.24 * head)], 0.14 * head, color)
     else:
         board.dome(x, y - 0.3 * head, 0.95 * head, 1.2 * head, color)
         board.oval(x, y - 0.34 * head, 1.75 * head, 0.15 * head, color)
@@ -114,7 +120,8 @@ def bust(board: Board, size: str) -> None:
     """Head and shoulders: large in a close shot, less so in a medium close one."""
     light, head = board.light, 0.235 if size == "close" else 0.17
     x, y = board.rng.choice((0.34, 0.42, 0.58, 0.66)) * board.aspect, 0.4 if size == "close" else 0.34
-    facing = 0 if board.says(r"from behind|back to us|walks? away") else -1 if board.says("left") or x > board.aspect / 2 else 1
+    away = board.says(r"from behind|back to us|walks? away|no face")
+    facing = 0 if away else -1 if board.says("left") or x > board.aspect / 2 else 1
     skin, hair = mix(light.near, mix(light.low, light.far, 0.5), 0.5), mix(light.near, light.far, 0.06)
     worn = mix(coat(board, mix(light.near, light.far, 0.2)), light.near, 0.3 if light.stars else 0.14)
 
@@ -132,14 +139,14 @@ def bust(board: Board, size: str) -> None:
     board.oval(x, y, 0.8 * head, 1.02 * head, hair)
     if facing:
         board.oval(x + 0.16 * head * facing, y + 0.14 * head, 0.62 * head, 0.84 * head, skin)
-        board.poly([at(-0.5 * facing, -0.5), at(0.05 * facing, -0.6), at(0.2 * facing, 0.1), at(0.0, 0.95), at(-0.4 * facing, 0.75)],
-                   mix(skin, light.near, 0.42))
+        shadow = ((-0.5, -0.5), (0.05, -0.6), (0.2, 0.1), (0.0, 0.95), (-0.4, 0.75))
+        board.poly([at(dx * facing, dy) for dx, dy in shadow], mix(skin, light.near, 0.42))
         board.dome(x, y - 0.28 * head, 0.84 * head, 0.78 * head, hair)
         for side in (-0.12, 0.42):
             board.limb([at(side * facing - 0.13, 0.0), at(side * facing + 0.13, 0.0)], 0.055 * head, hair)
         if board.says("beard"):
-            board.poly([at(-0.42, 0.5), at(0.7 * facing, 0.5), at(0.5 * facing, 0.95), at(0.1 * facing, 1.2), at(-0.4 * facing, 0.85)],
-                       hair)
+            chin = ((-0.42, 0.5), (0.7, 0.5), (0.5, 0.95), (0.1, 1.2), (-0.4, 0.85))
+            board.poly([at(dx * facing, dy) for dx, dy in chin], hair)
     headwear(board, x, y - 0.12 * head, 0.84 * head, mix(hair, light.far, 0.1), facing)
 
 
@@ -164,5 +171,5 @@ def eyes(board: Board) -> None:
     if re.search(r"\b(?:cap|hat(?! gone))", board.prompt, re.IGNORECASE):
         board.poly([(x - 0.95, -1), (x + 0.95, -1), (x + 0.86, y - 0.22), (x, y - 0.27), (x - 0.86, y - 0.22)], dark)
     else:
-        board.poly([(x - 0.8, -1), (x + 0.8, -1), (x + 0.74, y - 0.06), (x + 0.56, y - 0.34), (x - 0.1, y - 0.42), (x - 0.6, y - 0.3),
-                    (x - 0.75, y)], dark)
+        board.poly([(x - 0.8, -1), (x + 0.8, -1), (x + 0.74, y - 0.06), (x + 0.56, y - 0.34), (x - 0.1, y - 0.42),
+                    (x - 0.6, y - 0.3), (x - 0.75, y)], dark)

@@ -44,7 +44,7 @@ def _shelf(board: Board, y: float) -> None:
 
 def _hand(board: Board) -> None:
     """A sleeve, a fist and what it holds between thumb and forefinger."""
-    light, side, size = board.light, board.rng.choice((-1, 1)), board.rng.uniform(0.78, 0.92)
+    light, side, size = board.light, board.rng.choice((-1, 1)), board.rng.uniform(0.78, 0.92) * min(1, board.aspect / 1.5)
     x, y, turn = (0.5 - 0.06 * side) * board.aspect, board.rng.uniform(0.42, 0.5), board.rng.uniform(-0.22, 0.12)
     skin = mix(mix(light.low, light.glow, 0.4), light.near, 0.36)
     line, sleeve = mix(skin, light.near, 0.72), mix(coat(board, mix(light.near, light.far, 0.3)), light.near, 0.12)
@@ -65,7 +65,7 @@ def _hand(board: Board) -> None:
     metal = mix((198, 150, 72) if board.says("brass|gold(?:en)?") else mix(light.far, light.glow, 0.5), light.near, 0.2)
     if board.says(r"tickets?(?! punch)"):
         board.poly([at(-0.78, -0.1), at(-0.42, -0.2), at(-0.34, 0.06), at(-0.7, 0.16)], mix((226, 190, 92), light.near, 0.1))
-    if board.says(r"holds?|holding|grips?|bites|turns|trims|key|punch|pen|knife|pulls|lifts"):
+    if board.says(r"holds?|holding|grips?|punch|pen|knife|tool"):
         part([(0.12, 0.06), (-0.34, 0.06), (-0.52, -0.02)], 0.05, metal)
         part([(0.12, 0.0), (-0.36, -0.05), (-0.54, -0.03)], 0.06, metal)
         board.limb([at(0.0, -0.03), at(-0.4, -0.065)], 0.014 * size, mix(metal, light.glow, 0.7))
@@ -100,9 +100,8 @@ def _dial(board: Board) -> None:
         board.disc(x, y, radius, color)
     for tick in range(24):
         angle = tick * math.pi / 12
-        far, near = 0.285, 0.245 if tick % 3 else 0.215
-        board.line((x + far * math.sin(angle), y - far * math.cos(angle)), (x + near * math.sin(angle), y - near * math.cos(angle)),
-                   0.008, light.near)
+        across, up, inner = math.sin(angle), math.cos(angle), 0.245 if tick % 3 else 0.215
+        board.line((x + 0.285 * across, y - 0.285 * up), (x + inner * across, y - inner * up), 0.008, light.near)
     angle = -0.7 if board.says("left") else 0.7 if board.says("right") else board.rng.uniform(-0.2, 0.2)
     tip, tail = (x + 0.25 * math.sin(angle), y - 0.25 * math.cos(angle)), (x - 0.1 * math.sin(angle), y + 0.1 * math.cos(angle))
     board.limb([tail, tip], 0.018, light.near)

@@ -1,4 +1,4 @@
-"""Storyboard pictures for shots that bring none: a place, a light and a subject, chosen by the words of the prompt, then the seed.
+"""Storyboard pictures for shots that bring none: place, light and subject, chosen by the words of the prompt, then the seed.
 
 Laws: the same seed and prompt give the same picture; another seed gives clearly another one; the words of the look decide on
 the palette, so that the shots of a scene share it.
@@ -35,15 +35,17 @@ LIGHTS = {
 LIGHT_WORDS = {
     "violet": r"violet|sodium|purple sky", "night": r"night|moon\w*|midnight|neon|stars?",
     "dusk": r"dusk|sunset|evening|twilight|gaslight|last daylight|low sun", "dawn": r"dawn|sunrise|morning|daybreak",
-    "day": r"noon|midday|day|daylight|sunny", "amber": r"desert|dust\w*|golden|autumn|summer|heat", "green": r"jungle|spring|garden",
+    "day": r"noon|midday|day|daylight|sunny", "amber": r"desert|dust\w*|golden|autumn|summer|heat",
+    "green": r"jungle|spring|garden",
     "storm": r"rain\w*|storm\w*|fog\w*|mist\w*|monsoon|grey|gray|overcast|snow\w*",
 }
 """In the order of their weight: the first that the prompt has a word of."""
 
 PLACE_WORDS = {
     "bridge": r"bridges?|viaduct|trusses|railings?",
-    "interior": r"interior|room|kitchen|corridor|office|hall|table|shop|bed|cafe|studio|stove|desk|signal box|telegraph|indoors",
-    "railway": r"railway|rails?|railroad|locomotive|trains?|carriages?|tunnel|cutting|station|platform|signal-?man|footplate|steam",
+    "interior": r"interior|room|kitchen|corridor|office|hall|table|shop|bed|cafe|studio|stove|desk|signal box|telegraph",
+    "railway": (r"railway|rails?|railroad|locomotive|trains?|carriages?|tunnel|cutting|station|platform|signal-?man|"
+                r"footplate|steam|danger light"),
     "street": r"streets?|trams?|tramway|alley|lane|market|traffic|town|taxi|bus|setts|pavement|neon",
     "city": r"city|roofs?|rooftops?|skyline",
     "sea": r"sea|ocean|boats?|harbou?r|beach|river|lake|waves?|ferry|ship|dock|pier",
@@ -53,13 +55,15 @@ PLACE_WORDS = {
 """The place whose words come first in the prompt."""
 
 SIZE_WORDS = {
-    "detail": r"insert|macro|(?:detail|close shot|close-?up|close|cu) (?:of|on|shot of) (?:an?|the|two|some)|detail shot",
-    "extreme": r"ecu|xcu|bcu|extreme close-?up", "close": r"cu|close-?up|closeup|portrait|close on", "head": r"mcu|medium close-?up",
+    "detail": r"insert|macro|detail shot|detail of",
+    "extreme": r"ecu|xcu|bcu|extreme close-?up", "close": r"cu|close-?up|closeup|portrait|close on",
+    "head": r"mcu|medium close-?up",
     "medium": r"ms|medium shot|mid shot|two-?shot|waist", "wide": r"ws|ews|ls|wide|establishing|aerial|long shot",
 }
 """The size of the shot whose words come first in the prompt."""
 
-BODY = r"she|he|his|him|eyes?|face|hair|lips|beard|cheeks?|\w*man|\w*woman|boy|girl"
+BODY = rf"\b(?:{cast.PERSON}|eyes?|hair|lips|beard|cheeks?)\b|{cast.NAME}"
+"""What tells a close shot of a person from one of a thing."""
 
 
 def paint(window: tuple[int, int], margin: tuple[int, int], *, seed: str, prompt: str) -> Image.Image:
@@ -67,7 +71,7 @@ def paint(window: tuple[int, int], margin: tuple[int, int], *, seed: str, prompt
     # Not for secrets: a stream of numbers that is the same on every machine.
     rng = Random(seed)  # noqa: S311
     board = Board(window, margin, _light(prompt, rng), rng, prompt)
-    place, size = _first(PLACE_WORDS, prompt) or "yard", _size(prompt)
+    place, size = _first(PLACE_WORDS, prompt) or "yard", framing(prompt)
     spot = PLACES[place](board)
     if size == "detail":
         detail(board)
@@ -77,26 +81,34 @@ def paint(window: tuple[int, int], margin: tuple[int, int], *, seed: str, prompt
         cast.eyes(board) if size == "extreme" else cast.bust(board, size)
     elif cast.peopled(board):
         cast.stand(board, spot, size)
-    if board.says(r"rain|rainy|raining|monsoon|storm\w*") and place != "interior":
-        board.rain()
+    if place != "interior":
+        _weather(board)
     return board.finished()
+
+
+def _weather(board: Board) -> None:
+    """Rain, unless it has stopped; and mist, where the prompt speaks of it."""
+    if board.says(r"mist\w*|fog\w*|haze"):
+        board.mist()
+    dry = board.says(r"(?:rain|storm) (?:has )?(?:just )?(?:stopped|ended|over)")
+    if board.says(r"rain|rainy|raining|monsoon|storm\w*") and not dry:
+        board.rain()
 
 
 def _first(words: dict[str, str], prompt: str) -> str | None:
     found = [(hit.start(), name) for name, pattern in words.items()
              if (hit := re.search(rf"\b(?:{pattern})\b", prompt, re.IGNORECASE))]
-    return min(found)[1] if found else None
+    return min(found, key=lambda hit: hit[0])[1] if found else None
 
 
-def _size(prompt: str) -> str:
-    """The framing; a close shot of no person, or of hands, is a detail."""
+def framing(prompt: str) -> str:
+    """The shot's size, a key of `SIZE_WORDS` or `full`; a close shot of no person, or of hands, is a detail."""
     size = _first(SIZE_WORDS, prompt) or "full"
     if size not in ("extreme", "close"):
         return size
     hands = rf"^[^,:]*[,:]? ?(?:\w+ ){{0,3}}(?:{THINGS['hand']})\b"
-    if re.search(hands, prompt, re.IGNORECASE) or not re.search(rf"\b(?:{BODY})\b|{cast.NAME}", prompt, re.IGNORECASE):
-        return "detail"
-    return size
+    thing = re.search(hands, prompt, re.IGNORECASE) or not re.search(BODY, prompt, re.IGNORECASE)
+    return "detail" if thing else size
 
 
 def _light(prompt: str, rng: Random) -> Light:

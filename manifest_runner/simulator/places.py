@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
-from manifest_runner.simulator.board import Board, Color, Point, mix
+from manifest_runner.simulator.board import Board, Color, mix
 from manifest_runner.simulator.cast import Spot
+from manifest_runner.simulator.lanes import railway, street, truss, yard
 
 
 def _hills(board: Board) -> Spot:
@@ -105,6 +105,8 @@ def _boat(board: Board, x: float, y: float, size: float) -> None:
 
 
 def _bridge(board: Board) -> Spot:
+    if board.says(r"truss\w*|girders?|iron bridge|tram|railings?"):
+        return truss(board)
     light, horizon, middle = board.light, board.rng.uniform(0.56, 0.62), board.rng.choice((0.42, 0.5, 0.58)) * board.aspect
     board.sky(horizon)
     board.ridge(horizon + 0.01, 0.12, 2.4, mix(light.far, light.low, 0.2))
@@ -175,108 +177,7 @@ def _window(board: Board, x: float, y: float) -> None:
     board.box(x, y + tall / 2 - 0.008, x + wide, y + tall / 2 + 0.008, light.near)
 
 
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    """A straight way between two walls: a point of it is so far to the side, so high, and so many steps away."""
-
-    x: float
-    horizon: float
-    eye: float = 0.3
-
-    def at(self, side: float, up: float, away: float) -> Point:
-        return self.x + side / away, self.horizon + (self.eye - up) / away
-
-
-def _lane(board: Board, wide: float) -> _Lane:
-    """The sky and the ground of a lane, with its vanishing point."""
-    light = board.light
-    horizon = 0.4 if board.says(r"high (?:ms|ws|angle)|from above") else 0.74 if board.says(r"low (?:m?cu|ms|ws|angle)") else \
-        board.rng.uniform(0.5, 0.62)
-    lane = _Lane(board.rng.uniform(0.36, 0.64) * board.aspect, horizon)
-    board.sky(horizon)
-    board.gradient(horizon, 1.0, mix(light.low, light.near, 0.45), mix(light.near, light.far, 0.12))
-    board.glow(lane.x, horizon, 0.7, mix(light.low, light.glow, 0.5), 0.5)
-    board.poly([lane.at(-wide, 0, 12), lane.at(wide, 0, 12), lane.at(wide, 0, 0.12), lane.at(-wide, 0, 0.12)],
-               mix(light.near, light.far, 0.24))
-    board.strokes(horizon + 0.05, mix(light.near, light.low, 0.36), 0.7)
-    return lane
-
-
-def _walls(board: Board, lane: _Lane, wide: float, tall: tuple[float, float], *, windows: bool) -> None:
-    """Both sides, house by house from the far end, each of its own height between the two of `tall`."""
-    light, steps = board.light, [7 * 0.8 ** step for step in range(19)]
-    for step, (away, near) in enumerate(zip(steps, steps[1:], strict=False)):
-        haze = min(1.0, away / 6)
-        for side in (-wide, wide):
-            dice = board.dice("wall", step, side)
-            color = mix(mix(light.near, light.far, 0.2 * dice.random()), mix(light.low, light.far, 0.6), haze * 0.75)
-            roof = dice.uniform(*tall)
-            low = lane.at(side, 0, near)
-            board.poly([lane.at(side, 0, away), lane.at(side, roof, away), lane.at(side, roof + 0.04, near), low], color)
-            for row in range(5):
-                if windows and dice.random() < 0.5 and 0.2 + 0.24 * row < roof - 0.15:
-                    far, close = away + (near - away) * 0.3, away + (near - away) * 0.7
-                    up = 0.2 + 0.24 * row
-                    board.poly([lane.at(side, up, far), lane.at(side, up + 0.13, far), lane.at(side, up + 0.13, close),
-                                lane.at(side, up, close)], mix(color, light.lamp, 0.55 if dice.random() < 0.4 else 0.12))
-                elif not windows:
-                    up = dice.uniform(0.05, roof)
-                    board.line(lane.at(side, up, away), lane.at(side, up + dice.uniform(-0.05, 0.05), near), 0.003,
-                               mix(color, light.near, 0.5))
-
-
-def _rails(board: Board, lane: _Lane) -> None:
-    for side in (-0.16, 0.16):
-        a, b, c = lane.at(side - 0.012, 0, 0.12), lane.at(side + 0.012, 0, 0.12), lane.at(side, 0, 12)
-        board.poly([a, b, c], mix(board.light.near, board.light.glow, 0.45))
-
-
-def _street(board: Board) -> Spot:
-    wide = board.rng.uniform(0.5, 0.7)
-    lane = _lane(board, wide)
-    _walls(board, lane, wide, (0.7, 1.5), windows=True)
-    if board.says("trams?|rails?|tramway"):
-        _rails(board, lane)
-    for away in (3.2, 1.7, 0.95):
-        for side in (-0.8 * wide, 0.8 * wide):
-            foot, head = lane.at(side, 0, away), lane.at(side, 0.62, away)
-            board.line(foot, head, 0.012 / away, board.light.near)
-            board.glow(*head, 0.26 / away, board.light.lamp, 0.75)
-            board.disc(*head, 0.022 / away, mix(board.light.lamp, (255, 255, 255), 0.5))
-    return Spot(foot=board.rng.uniform(0.92, 0.97), height=board.rng.uniform(0.34, 0.46))
-
-
-def _yard(board: Board) -> Spot:
-    """Bare walls: where the prompt names no place."""
-    wide = board.rng.uniform(0.55, 0.85)
-    _walls(board, _lane(board, wide), wide, (0.55, 1.1), windows=False)
-    return Spot(foot=board.rng.uniform(0.92, 0.97), height=board.rng.uniform(0.34, 0.46))
-
-
-def _railway(board: Board) -> Spot:
-    """A cutting with its rails, and the tunnel at their end."""
-    light, wide = board.light, board.rng.uniform(0.55, 0.75)
-    lane = _lane(board, wide)
-    _walls(board, lane, wide, (1.1, 1.9), windows=False)
-    stone, dark = mix(mix(light.low, light.far, 0.7), light.near, 0.35), mix(light.near, (0, 0, 0), 0.5)
-    if board.says("tunnel|cutting|trench"):
-        away = board.rng.uniform(1.5, 2.1)
-        (left, foot), (right, roof) = lane.at(-wide, 0, away), lane.at(wide, 1.5, away)
-        board.poly([(left, foot), (left, roof), (lane.x, roof - 0.03), (right, roof + 0.02), (right, foot)], stone)
-        spring = lane.at(0, 0.45, away)[1]
-        for reach, color in ((0.44, mix(stone, light.near, 0.4)), (0.37, dark)):
-            board.dome(lane.x, spring, reach / away, reach / away, color)
-            board.box(lane.x - reach / away, spring - 0.01, lane.x + reach / away, foot, color)
-    _rails(board, lane)
-    if board.says("tunnel|danger light|red point"):
-        red, (x, y) = (214, 44, 40), lane.at(-0.78 * wide, 0.5, 1.3)
-        board.line(lane.at(-0.78 * wide, 0, 1.3), (x, y), 0.012, light.near)
-        board.glow(x, y, 0.2, red, 0.8)
-        board.disc(x, y, 0.02, mix(red, (255, 255, 255), 0.25))
-    return Spot(foot=board.rng.uniform(0.88, 0.93), height=board.rng.uniform(0.34, 0.42), across=(lane.x / board.aspect,))
-
-
 PLACES: dict[str, Callable[[Board], Spot]] = {
-    "bridge": _bridge, "interior": _interior, "street": _street, "city": _city, "railway": _railway, "sea": _sea,
-    "forest": _forest, "hills": _hills, "yard": _yard,
+    "bridge": _bridge, "interior": _interior, "street": street, "city": _city, "railway": railway, "sea": _sea,
+    "forest": _forest, "hills": _hills, "yard": yard,
 }

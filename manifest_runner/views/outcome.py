@@ -58,5 +58,6 @@ def report_dict(report: Report) -> dict[str, object]:
                    "path": outcome.artifact.path if outcome.artifact is not None else None,
                    "job_id": outcome.job.job_id if outcome.job is not None else None} for outcome in report.outcomes],
         "charged": format(report.charged, "f"),
-        "stopped": None if report.halted is None else {"code": report.halted.code, "message": report.halted.message},
+        "stopped": None if report.halted is None else {
+            "code": report.halted.code, "message": report.halted.message, "hint": report.halted.hint},
     }

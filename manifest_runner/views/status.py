@@ -25,6 +25,8 @@ _WORDS = {
     JobState.SUCCEEDED: "rendered and paid for, its clip not here yet",
 }
 
+_ENDED = {JobState.FAILED: "failed:", JobState.REFUSED: "not accepted:", JobState.ABANDONED: "given up"}
+
 _PLANNED = {
     Action.KEEP: "done",
     Action.FETCH: "done, its clip is not in its place",
@@ -45,6 +47,8 @@ class Standing:
     def words(self) -> str:
         if self.job is not None and self.job.state in _WORDS:
             return _WORDS[self.job.state]
+        if self.job is not None and self.job.state in _ENDED and self.change.action in (Action.CREATE, Action.REPLACE):
+            return _ENDED[self.job.state]
         return _PLANNED.get(self.change.action, "unfinished")
 
 
@@ -60,14 +64,14 @@ def spent(jobs: Mapping[Where, Job]) -> tuple[Decimal, Decimal]:
 
 
 def status_text(rows: Sequence[Standing], jobs: Mapping[Where, Job], card: ModelCard, next_commands: Sequence[str],
-                *, verbose: bool) -> str:
+                *, verbose: bool, priced: bool) -> str:
     """A line for every take that is not done (all with `verbose`), a summary, and what to type next."""
     shown = [row for row in rows if verbose or row.change.action is not Action.KEEP]
     table = columns([(f"{safe(row.change.shot)} t{row.change.take}", row.words, _job(row.job)) for row in shown])
     done = sum(row.change.action is Action.KEEP for row in rows)
     charged, reserved = spent(jobs)
-    money = f"{format_total(charged, card)} charged"
-    if reserved:
+    money = f"{format_total(charged, card)} charged" if priced else "A draft costs nothing"
+    if priced and reserved:
         money += f", {format_credits(reserved)} reserved"
     lines = [*(f"  {line}" for line in table), *([""] if table else []), f"{done} of {len(rows)} takes done. {money}."]
     lines += [f"next: {click.style(command, bold=True)}" for command in next_commands]

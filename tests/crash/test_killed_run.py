@@ -42,7 +42,7 @@ def simulator(folder: Path, *flags: str) -> Iterator[str]:
     )
     try:
         assert process.stdout is not None
-        yield process.stdout.readline().split(";")[0].removeprefix("simulator at ")
+        yield process.stdout.readline().strip().removeprefix("simulator at ")
     finally:
         process.terminate()
         process.wait(timeout=20)

@@ -14,7 +14,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 from manifest_runner.errors import MediaError
 from manifest_runner.simulator.animatic import Brief, brief_of, frame_size, render
 from manifest_runner.simulator.motion import Move, move_of, view
-from manifest_runner.simulator.painting import paint
+from manifest_runner.simulator.painting import framing, paint
+from manifest_runner.simulator.places import PLACES
 from manifest_runner.simulator.slate import bar_height, drawable
 
 WIDTH, HEIGHT = 480, 270
@@ -120,9 +121,64 @@ def test_another_seed_gives_clearly_another_picture() -> None:
 
 
 def test_what_lies_in_the_window_does_not_depend_on_how_far_the_camera_will_look() -> None:
-    for prompt in ("the city, night, rain", "a bridge", "the kitchen", "a boat at dawn", "forest", "hills"):
+    for prompt in ("the city, night, rain", "a bridge", "the kitchen", "a boat at dawn", "forest", "hills",
+                   "a tram in the street, mist", "iron truss bridge, 85mm", "the railway cutting, a locomotive", "she waits",
+                   "into the tunnel", "CU, her face, rain", "ECU, his eyes", "insert, her hand, a lamp", "insert, a wet rail"):
         narrow, wide = (paint(WINDOW, margin, seed="s", prompt=prompt) for margin in ((0, 0), (120, 60)))
         assert difference(narrow, wide.crop((120, 60, 120 + WINDOW[0], 60 + WINDOW[1]))) < 0.8, prompt
+
+
+def reddish(prompt: str, seed: str = "s") -> int:
+    """How many of a hundred pixels are near the red of a coat."""
+    red, green, blue = paint(WINDOW, (0, 0), seed=seed, prompt=prompt).split()
+    strong = ImageChops.subtract(red, ImageChops.lighter(green, blue)).point([0] * 70 + [255] * 186)
+    return round(ImageStat.Stat(strong).mean[0] / 2.55)
+
+
+@pytest.mark.parametrize(("prompt", "size"), [
+    ("ECU insert, her wet hand holds a punch", "detail"), ("Insert, the dial", "detail"), ("CU, both her hands", "detail"),
+    ("ECU, the little bell", "detail"), ("Close-up of a coffee cup", "detail"), ("Macro, a leaf", "detail"),
+    ("ECU, his eyes", "extreme"), ("Slow to CU, Asha laughs", "close"), ("MCU, the man", "head"), ("MS, Asha", "medium"),
+    ("WS, the valley", "wide"), ("She waits.", "full"), ("WS, the street. CU later", "wide"),
+])
+def test_the_first_size_that_the_prompt_names_is_the_framing(prompt: str, size: str) -> None:
+    assert framing(prompt) == size
+
+
+@pytest.mark.parametrize(("prompt", "seen"), [
+    ("Asha in a red coat waits in the street, grey", True), ("MS, she turns, red oilskin raincoat, street, grey", True),
+    ("Asha's POV of the street, her red coat left behind, grey", False), ("The street, empty. Her red coat, grey", False),
+    ("The street, nothing on the rails; her red coat, grey", False), ("Nobody there. His red coat, grey", False),
+    ("The street in the rain, grey", False), ("She waits in the street, grey", False), ("She waits by a red door, grey", False),
+])
+def test_a_coat_is_worn_by_who_is_there_in_the_colour_that_is_named(prompt: str, seen: bool) -> None:
+    assert all((reddish(prompt, seed) > 0) is seen for seed in "abc")
+
+
+def test_the_words_of_the_look_give_the_shots_of_a_scene_one_palette() -> None:
+    """Mean colours keep together; pictures do not."""
+    shots = [paint(WINDOW, (0, 0), seed=f"SH{number}", prompt="The tram in the rain, monsoon dusk, violet sky.")
+             for number in range(6)]
+    means = [ImageStat.Stat(shot).mean for shot in shots]
+    assert max(max(channel) - min(channel) for channel in zip(*means, strict=True)) < 40
+    assert min(difference(one, two) for one in shots for two in shots if one is not two) > 4
+
+
+def test_black_and_white_film_leaves_only_the_red_that_is_named() -> None:
+    picture = paint(WINDOW, (0, 0), seed="s", prompt="The forest, autumn. Black-and-white film.")
+    red, _, blue = ImageStat.Stat(picture).mean
+    assert abs(red - blue) < 25
+    assert reddish("Insert, a red hand lamp. Black-and-white film.") > 2
+    assert reddish("Insert, a hand lamp. Black-and-white film.") == 0
+
+
+def test_a_prompt_without_a_place_is_never_at_sea(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    for name, draw in PLACES.items():
+        monkeypatch.setitem(PLACES, name, lambda board, name=name, draw=draw: seen.append(name) or draw(board))
+    for seed in "abcdef":
+        paint(WINDOW, (0, 0), seed=seed, prompt="He waits.")
+    assert set(seen) == {"yard"}
 
 
 def test_a_static_camera_moves_nothing_but_the_slate(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from manifest_runner.adapters.files import write_atomically
 from manifest_runner.adapters.resources import load_card
 from manifest_runner.cli.options import output_options
 from manifest_runner.cli.project import DEFAULT_MODEL, repository_root
+from manifest_runner.cli.words import command
 from manifest_runner.core.schema import json_text, manifest_schema
 from manifest_runner.errors import UsageError
 
@@ -43,23 +44,27 @@ def init(manifest: str, quiet: bool) -> None:
         raise UsageError(f"{manifest} is there already", code="exists", hint="name another: manifest-runner init other.yaml")
     if not path.name.endswith((".yaml", ".yml")):
         raise UsageError(f"{manifest} does not end in .yaml", hint=f"try: manifest-runner init {path.stem}.yaml")
-    made = [path, path.parent / "schemas" / "manifest.schema.json"]
+    schema = path.parent / "schemas" / "manifest.schema.json"
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent}", code="cannot-write", hint="make it first")
     try:
-        made[1].parent.mkdir(parents=True, exist_ok=True)
+        schema.parent.mkdir(exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{made[1].parent} cannot be made: {error.strerror}", code="cannot-write") from None
+        raise UsageError(f"{schema.parent} cannot be made: {error.strerror}", code="cannot-write") from None
     show = "".join(character if character.isascii() and (character.isalnum() or character in "._-") else "-"
                    for character in path.name.rsplit(".", 1)[0]).lstrip("._-") or "show"
     write_atomically(path, _MANIFEST.format(show=show).encode())
-    if not made[1].exists():
-        write_atomically(made[1], json_text(manifest_schema(load_card(DEFAULT_MODEL), templates=True)).encode())
+    made = [path]
+    if not schema.exists():
+        write_atomically(schema, json_text(manifest_schema(load_card(DEFAULT_MODEL), templates=True)).encode())
+        made.append(schema)
     root = repository_root()
     made += [file for file, lines in ((root / ".gitignore", _IGNORED), (root / ".gitattributes", _ATTRIBUTES))
              if _add_lines(file, lines)]
     if not quiet:
         for file in made:
             click.echo(f"wrote {file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}")
-        click.echo(f"next: manifest-runner render {manifest} --draft")
+        click.echo(f"next: {command('render', manifest, draft=True)}")
 
 
 def _add_lines(path: Path, wanted: tuple[str, ...]) -> bool:

@@ -9,6 +9,7 @@ import click
 from manifest_runner.cli.options import manifest_argument, output_options, setting_options
 from manifest_runner.cli.planner import known_jobs, plan_project
 from manifest_runner.cli.project import Project
+from manifest_runner.cli.words import command
 from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import Action, TakeKey
 from manifest_runner.errors import ExitCode
@@ -47,8 +48,7 @@ def lock(manifest: str, check: bool, draft: bool, state_dir: str | None, as_json
         click.echo(json.dumps({"agrees": not wrong, "changes": found}, indent=2))
     elif wrong:
         click.echo(plan_text(plan, show.card, priced=not draft))
-        click.echo(f"{project.lock_shown} does not agree; next: manifest-runner render {manifest}{' --draft' if draft else ''}",
-                   err=True)
+        click.echo(f"{project.lock_shown} does not agree; next: {command('plan', manifest, draft=draft)}", err=True)
     elif not quiet:
         click.echo(f"{project.lock_shown} agrees: {count(len(plan.changes), 'take')}")
     return int(ExitCode.DIFFERENCES if wrong else ExitCode.DONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -10,7 +11,9 @@ from manifest_runner.adapters.files import write_atomically
 from manifest_runner.cli.options import manifest_argument, output_options, setting_options
 from manifest_runner.cli.planner import FRAMES_HINT, frames_unreachable, plan_project
 from manifest_runner.cli.project import Project
+from manifest_runner.cli.words import command
 from manifest_runner.core.planfile import dumps
+from manifest_runner.errors import UsageError
 from manifest_runner.views.diagnostics import as_text
 from manifest_runner.views.plan import plan_text
 
@@ -34,6 +37,7 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
     show = project.load()
     planned = plan_project(project, show, only=only)
     if out is not None:
+        _check_place(Path(out))
         write_atomically(Path(out), dumps(planned.plan).encode())
     if style == "json" or as_json:
         click.echo(dumps(planned.plan), nl=False)
@@ -45,5 +49,18 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
         if unreachable is not None and not quiet:
             click.echo(f"before it can be rendered: {unreachable}\n  hint: {FRAMES_HINT}", err=True)
         if out is not None and not quiet:
-            click.echo(f"saved; carry it out with: manifest-runner render {manifest} --plan {out}", err=True)
+            click.echo(f"saved; carry it out with: {command('render', manifest, '--plan', out)}", err=True)
     return 2 if exit_code and not planned.plan.is_empty else 0
+
+
+def _check_place(path: Path) -> None:
+    """A saved plan replaces an older one and nothing else: a slip of the hand must not cost a manifest."""
+    if not path.exists():
+        return
+    try:
+        old = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        old = None
+    if not isinstance(old, dict) or not {"basis", "changes"} <= old.keys():
+        raise UsageError(f"{path} is there and is not a saved plan: it stays as it is", code="not-a-plan",
+                         hint="name a new file: --out plan.json")

@@ -11,8 +11,9 @@ import click
 
 from manifest_runner.cli.options import manifest_argument, output_options
 from manifest_runner.cli.project import Project
+from manifest_runner.cli.words import command
 from manifest_runner.core.planning import output_path
-from manifest_runner.errors import ExitCode, ShotsFailed
+from manifest_runner.errors import ExitCode, ShotsFailed, UsageError
 from manifest_runner.views.text import count
 
 
@@ -29,15 +30,19 @@ def reel(manifest: str, draft: bool, out: str | None, skip_missing: bool, as_jso
     folder = project.files.folder
     places = [(shot, folder / output_path(show.manifest, shot.id, shot.cut_take)) for shot in show.manifest.shots]
     missing = [shot.id for shot, place in places if not place.is_file()]
-    command = f"manifest-runner render {manifest}{' --draft' if draft else ''}"
     if missing and (not skip_missing or len(missing) == len(places)):
         raise ShotsFailed(f"{count(len(missing), 'shot has', 'shots have')} no clip yet: {', '.join(missing[:5])}"
                           f"{' …' if len(missing) > 5 else ''}", code="clips-missing",
-                          hint="render first, or cut what is there with --skip-missing", next_commands=[command])
+                          hint="render first, or cut what is there with --skip-missing",
+                          next_commands=[command("render", manifest, draft=draft)])
     from manifest_runner.adapters.reel import Segment, cut_reel  # the video extra
 
     segments = [Segment(clip=place, start=shot.cut.start, end=shot.cut.end, name=shot.id)
                 for shot, place in places if shot.id not in missing]
+    if out and not out.endswith(".mp4"):
+        raise UsageError(f"{out} does not end in .mp4", hint="the reel is an mp4 file: --out reel.mp4")
+    if out and not Path(out).parent.is_dir():
+        raise UsageError(f"there is no folder {Path(out).parent}", code="cannot-write", hint="make it first")
     to = Path(out) if out else folder / f"{show.manifest.output}.reel.mp4"
     facts = cut_reel(segments, to, on_progress=_progress(quiet or as_json))
     if as_json:

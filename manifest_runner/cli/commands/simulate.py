@@ -46,7 +46,8 @@ def simulate(host: str, port: int, speed: float, fault: tuple[str, ...], balance
                         replay="replays" if replay == "replays" else "correlates", seed=seed or os.urandom(8).hex())
 
     def ready(address: str) -> None:
-        click.echo(f"simulator at {address}; books at {address}/_sim/books; Ctrl-C stops it")
+        click.echo(f"simulator at {address}")
+        click.echo(f"  books at {address}/_sim/books")
         click.echo(f"  export MANIFEST_RUNNER_BASE_URL={address} MANIFEST_RUNNER_FRAMES=inline TRINETRA_API_KEY=anything")
 
     with tempfile.TemporaryDirectory(prefix="manifest-runner-sim-") as temporary:

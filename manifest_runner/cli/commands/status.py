@@ -11,6 +11,7 @@ from manifest_runner.adapters.settings import Settings, key_in
 from manifest_runner.cli.options import output_options, setting_options
 from manifest_runner.cli.planner import plan_project
 from manifest_runner.cli.project import Project, repository_root
+from manifest_runner.cli.words import command
 from manifest_runner.core.model import Action, JobState
 from manifest_runner.errors import UsageError
 from manifest_runner.views.status import Standing, standings, status_dict, status_text
@@ -44,19 +45,20 @@ def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool
     if as_json:
         click.echo(json.dumps(status_dict(rows, planned.jobs, commands), ensure_ascii=False, indent=2))
     else:
-        click.echo(status_text(rows, planned.jobs, show.card, commands, verbose=verbose))
+        click.echo(status_text(rows, planned.jobs, show.card, commands, verbose=verbose, priced=not draft))
 
 
 def _next(rows: list[Standing], manifest: str, draft: bool) -> list[str]:
     """What is sensible to type now."""
-    mode = " --draft" if draft else ""
     todo = {row.change.action for row in rows} - {Action.KEEP}
-    doubtful = [row for row in rows if row.job is not None and row.job.state is JobState.IN_DOUBT]
+    doubtful = [row.change for row in rows if row.job is not None and row.job.state in (JobState.IN_DOUBT, JobState.MISSING)]
+    decisions = [command(verb, manifest, f"{change.shot}:{change.take}", *more) for change in doubtful[:3]
+                 for verb, more in (("adopt", ("JOB_ID",)), ("abandon", ()))]
     if doubtful and len(doubtful) == sum(row.change.action is not Action.KEEP for row in rows):
-        return []
+        return decisions
     if todo & {Action.CREATE, Action.REPLACE} and not draft:
-        return [f"manifest-runner plan {manifest}", f"manifest-runner render {manifest}"]
-    return [f"manifest-runner {'render' if todo else 'reel'} {manifest}{mode}"]
+        return [*decisions, command("plan", manifest), command("render", manifest)]
+    return [*decisions, command("render" if todo else "reel", manifest, draft=draft)]
 
 
 def _show_settings(settings: Settings, has_key: bool, as_json: bool) -> None:
