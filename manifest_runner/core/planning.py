@@ -127,11 +127,20 @@ class _Planner:
             current = chain.pop()
             if current.id not in self.done:
                 request = request_of(current, self.card, self._identity)
-                pending = is_pending(request, self.card)
-                wanted = None if pending else fingerprint(request)
+                wanted = self._fingerprint(current, request)
                 self.done[current.id] = tuple(self._change(current, take, request, wanted)
                                               for take in range(1, current.takes + 1))
         return self.done[shot.id]
+
+    def _fingerprint(self, shot: Shot, request: Request) -> Fingerprint | None:
+        """What the request comes to, None while a clip is pending. A request that is the locked one word for word is compared,
+        not hashed: in a show of thousands that is nearly all of them."""
+        if upstream_frames(shot) and is_pending(request, self.card):
+            return None
+        locked = self.world.lockfile.entries.get((shot.id, 1))
+        if locked is not None and locked.state is JobState.STORED and locked.request == request:
+            return locked.fingerprint
+        return fingerprint(request)
 
     def quote(self, shot: Shot) -> Quote:
         """A take's price; shots that differ only in words share one computation."""

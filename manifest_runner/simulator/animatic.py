@@ -16,19 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from manifest_runner.errors import MediaError, MissingExtra
-from manifest_runner.simulator.motion import Move, View, margins, move_of, view
+from manifest_runner.simulator.motion import Move, View, held_back, margins, move_of, view
 from manifest_runner.simulator.painting import paint
 from manifest_runner.simulator.planes import Planes, blend, canvas, encode, paste, to_planes
 from manifest_runner.simulator.slate import Slate, Words, bar_height
 
 try:
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageDraw, ImageOps
 except ImportError as missing:
     raise MissingExtra("video", "drawing an animatic") from missing
 
-DISSOLVE = 0.3  # the share of the clip in which the last picture appears
+DISSOLVE = 0.9  # the share of the clip in which the last picture appears: most of it, lest an early out point cut it off
 
-SOFT = 32  # the size in pixels of what is still to be made out beyond the edges of a given picture
+SOFT = 32  # the size in pixels of what is still to be made out far beyond the edges of a given picture
+
+FOCUS = 0.06  # the share of its width over which a given picture, beyond its edges, goes out of focus
 
 FINE = 2  # how many samples a pixel of the picture has when the camera moves; see _Stage
 
@@ -97,7 +99,9 @@ def _frames(brief: Brief) -> Iterator[Planes]:
     size, window = (brief.width, brief.height), (brief.width, brief.height - bar_height(brief.height))
     words = Words(shot=brief.shot, take=brief.take, duration=brief.duration, prompt=brief.prompt, move=move)
     slate = Slate(words, size=size, frames=brief.frames, frame_rate=brief.frame_rate)
-    stage = _Stage(_backdrop(brief, move, window), move, window)
+    # Around a given picture there is nothing to pull out to; the slate still says what was asked for.
+    shown = move if brief.first_picture is None else held_back(move)
+    stage = _Stage(_backdrop(brief, shown, window), shown, window)
     last = None
     if brief.last_picture is not None:
         last = to_planes(_covering(brief.last_picture, "last picture", size).crop((0, 0, *window)))
@@ -139,7 +143,8 @@ def _covering(data: bytes, name: str, size: tuple[int, int]) -> Image.Image:
 
 
 def _mirrored(picture: Image.Image, margin: tuple[int, int]) -> Image.Image:
-    """The picture continued beyond its edges by its reflections, out of focus lest they be taken for the picture."""
+    """The picture continued beyond its edges by its reflections. They go out of focus with the distance, lest they be taken
+    for the picture; at its edge they are sharp, lest that be seen."""
     if margin == (0, 0):
         return picture
     width, height = picture.size
@@ -150,9 +155,19 @@ def _mirrored(picture: Image.Image, margin: tuple[int, int]) -> Image.Image:
             tile = ImageOps.flip(tile) if row % 2 else tile
             wide.paste(tile, (margin[0] + column * width, margin[1] + row * height))
     small = (max(2, wide.width // SOFT), max(2, wide.height // SOFT))
-    wide = wide.resize(small, Image.Resampling.BOX).resize(wide.size, Image.Resampling.BICUBIC)
-    wide.paste(picture, margin)
-    return wide
+    soft = wide.resize(small, Image.Resampling.BOX).resize(wide.size, Image.Resampling.BICUBIC)
+    return Image.composite(wide, soft, _focus(picture.size, margin))
+
+
+def _focus(size: tuple[int, int], margin: tuple[int, int]) -> Image.Image:
+    """A mask: 255 on the picture, falling to 0 with the distance from it."""
+    (width, height), (left, upper) = size, margin
+    mask = Image.new("L", (width + 2 * left, height + 2 * upper))
+    pen, reach = ImageDraw.Draw(mask), max(1, round(FOCUS * width))
+    for far in range(min(reach, max(margin)), -1, -1):
+        box = (left - far, upper - far, left + width - 1 + far, upper + height - 1 + far)
+        pen.rectangle(box, fill=round(255 * _smooth(1 - far / reach)))
+    return mask
 
 
 class _Stage:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 PAN, TILT, ROLL, ZOOM, DOLLY = 0.034, 0.030, 3.0, 1.055, 1.04
@@ -19,6 +19,9 @@ PAN, TILT, ROLL, ZOOM, DOLLY = 0.034, 0.030, 3.0, 1.055, 1.04
 
 TRUCK, TRUCK_NEAR, PEDESTAL, PEDESTAL_NEAR = 0.026, 0.004, 0.024, 0.008
 """Shares per step at the middle of the picture, and how much more (less) of it at the lower (upper) edge."""
+
+WIDEST = 1 / 0.94
+"""How far a camera pulls out of a given picture at most: 6 % of the width is then not that picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,21 @@ def move_of(camera_control: Mapping[str, Any] | None, prompt: str) -> Move:
     return Move(**{field: max(-10.0, min(10.0, float(config.get(key) or 0))) for key, field in _FIELDS.items()})
 
 
+def held_back(move: Move) -> Move:
+    """The move with zoom and dolly reduced so that together they pull out no further than `WIDEST`."""
+    out = _scale(move)
+    if out <= WIDEST:
+        return move
+    part = math.log(WIDEST) / math.log(out)
+    return replace(move, zoom=move.zoom * part, dolly=move.dolly * part)
+
+
+def _scale(move: Move) -> float:
+    """How much more the camera sees at the end, in length."""
+    scale: float = ZOOM ** move.zoom * DOLLY ** move.dolly
+    return scale
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What the camera sees, from a point of the window to a point of the picture, both in pixels from the window's centre:
@@ -105,7 +123,7 @@ def ease(progress: float) -> float:
 def view(move: Move, progress: float, width: int, height: int) -> View:
     """The view at `progress` 0..1 of the move, for a window of so many pixels."""
     t = ease(progress)
-    scale = (ZOOM ** move.zoom * DOLLY ** move.dolly) ** t
+    scale = _scale(move) ** t
     # Screen y grows downwards, so a camera that turns clockwise sees the picture through a window turned clockwise.
     angle = math.radians(ROLL * move.roll * t)
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)

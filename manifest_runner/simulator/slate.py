@@ -27,7 +27,9 @@ Color: TypeAlias = tuple[int, int, int]
 
 SHARE = 2 / 15  # of the frame's height; 96 lines of 720, 144 of 1080: the same part at every size
 
-INK, PAPER, FAINT, TRACK, ACCENT = (240, 240, 236), (18, 20, 24), (150, 154, 160), (52, 56, 62), (255, 176, 59)
+INK, PAPER, TRACK, ACCENT = (240, 240, 236), (18, 20, 24), (52, 56, 62), (255, 176, 59)
+
+SECOND, FAINT = (208, 211, 215), (150, 154, 160)  # the lesser words; the lines of the diagram
 
 FINE = 4  # the camera's diagram is drawn so many times larger and then reduced
 
@@ -72,10 +74,9 @@ class Slate:
         done = 2 * round(self._width * (index + 1) / self._frames / 2)
         if done:
             paste(onto, crop(self._full, (0, 0, done, self._line)), (0, self._top))
-        rate = self._rate
-        self._count(onto, f"{index // rate // 60:02}:{index // rate % 60:02}:{index % rate:02}", *self._clock, INK)
+        self._count(onto, timecode(index, self._rate), *self._clock, INK)
         if self._counter is not None:
-            self._count(onto, f"{index + 1:>{len(str(self._frames))}}/{self._frames}", *self._counter, FAINT)
+            self._count(onto, f"{index + 1:>{len(str(self._frames))}}/{self._frames}", *self._counter, SECOND)
 
     def _count(self, onto: Planes, text: str, right: int, top: int, size: int, ink: Color) -> None:
         """Figures in cells of one width, so that they do not dance; grey needs luma alone."""
@@ -117,13 +118,13 @@ class Slate:
         centre = (self._height + self._line) / 2
         shot, facts = _shortened(drawable(words.shot), self._font(32), 300 * unit), f"take {words.take}   {words.duration:g} s"
         pen.text((edge, centre - 11 * unit), shot, font=self._font(32), fill=ACCENT, anchor="lm")
-        pen.text((edge, centre + 18 * unit), facts, font=self._font(17), fill=FAINT, anchor="lm")
-        x = edge + max(self._font(32).getlength(shot), self._font(17).getlength(facts)) + 26 * unit
+        pen.text((edge, centre + 18 * unit), facts, font=self._font(20), fill=SECOND, anchor="lm")
+        x = edge + max(self._font(32).getlength(shot), self._font(20).getlength(facts)) + 26 * unit
         lines = [Move(**{name: amount}).words() for name, amount in words.move.parts()][:3] or ["static"]
         x += self._camera(sheet, words.move, (x, centre), 66, lines) + 28 * unit
         self._prompt(pen, words.prompt, (x, self._line + 10 * unit, right - 180 * unit, self._height - 6 * unit))
-        self._clock = (right, 2 * round((centre - 25 * unit) / 2), 32)
-        self._counter = (right, 2 * round((centre + 11 * unit) / 2), 17)
+        self._clock = (right, 2 * round((centre - 23 * unit) / 2), 26)
+        self._counter = (right, 2 * round((centre + 9 * unit) / 2), 20)
 
     def _in_rows(self, sheet: Image.Image, pen: ImageDraw.ImageDraw, words: Words) -> None:
         """For narrow frames: all but the prompt in one row, the prompt below."""
@@ -132,12 +133,12 @@ class Slate:
         shot, facts = _shortened(drawable(words.shot), self._font(26), 220 * unit), f"take {words.take}   {words.duration:g} s"
         pen.text((edge, centre), shot, font=self._font(26), fill=ACCENT, anchor="lm")
         x = edge + self._font(26).getlength(shot) + 14 * unit
-        pen.text((x, centre + 2 * unit), facts, font=self._font(17), fill=FAINT, anchor="lm")
-        x += self._font(17).getlength(facts) + 18 * unit
+        pen.text((x, centre + 2 * unit), facts, font=self._font(19), fill=SECOND, anchor="lm")
+        x += self._font(19).getlength(facts) + 18 * unit
         line = _shortened(words.move.words(), self._font(17), right - 150 * unit - x - 48 * unit)
         self._camera(sheet, words.move, (x, centre), 36, [line])
         self._prompt(pen, words.prompt, (edge, self._line + 42 * unit, right, self._height - 5 * unit))
-        self._clock = (right, 2 * round((centre - 12 * unit) / 2), 26)
+        self._clock = (right, 2 * round((centre - 10 * unit) / 2), 22)
 
     def _camera(self, sheet: Image.Image, move: Move, at: tuple[float, float], side: int, lines: Sequence[str]) -> float:
         """The diagram of the move and its words, from the middle of the left edge; returns the width."""
@@ -156,6 +157,12 @@ class Slate:
         top = box[1] + (box[3] - box[1] - step * len(lines)) / 2
         for row, line in enumerate(lines):
             pen.text((box[0], top + (row + 0.5) * step), line, font=font, fill=INK, anchor="lm")
+
+
+def timecode(index: int, frame_rate: int) -> str:
+    """The place of a frame (from 0) as an editor's HH:MM:SS:FF."""
+    seconds, frame = divmod(index, frame_rate)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frame:02}"
 
 
 @lru_cache(maxsize=16)
