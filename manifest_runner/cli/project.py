@@ -26,6 +26,7 @@ from manifest_runner.core.validation import check
 from manifest_runner.errors import InvalidInput, UsageError
 
 DEFAULT_MODEL = "kling-v3-omni"
+_FRAME_HINT = "a frame is a PNG or JPEG of the repository, relative to the manifest; a URL; or {shot: ID, frame: last}"
 _SUFFIXES = (".yaml.j2", ".yml.j2", ".yaml", ".yml")
 
 
@@ -97,7 +98,8 @@ class Project:
         try:
             filled, findings = expansion.load(data, path=self.shown, sources=self.files)
         except InvalidInput as error:
-            texts = error.texts or {self.shown: data.decode("utf-8", "replace")}
+            # Other encodings and binaries make no line that could be shown below the mistake.
+            texts = error.texts or ({} if b"\0" in data else {self.shown: data.decode("utf-8", "replace")})
             raise InvalidInput(error.diagnostics, texts=texts) from None
         card = self._card(filled.data.get("model"))
         manifest, more = check(filled, card)
@@ -132,6 +134,7 @@ class Project:
         bad: dict[str, tuple[str, str]] = {}
         findings: list[Diagnostic] = []
         shots = filled.data.get("shots")
+        ids = {shot.get("id") for shot in shots if isinstance(shot, dict)} if isinstance(shots, list) else set()
         for index, shot in enumerate(shots if isinstance(shots, list) else []):
             for name in ("first_frame", "last_frame"):
                 value = shot.get(name) if isinstance(shot, dict) else None
@@ -143,9 +146,9 @@ class Project:
                     pointer: Pointer = ("shots", index, name)
                     source, notes = filled.origins.locate(pointer)
                     code, message = bad[value]
+                    hint = _FRAME_HINT if value not in ids else f"a frame of that shot is {{shot: {value}, frame: last}}"
                     findings.append(Diagnostic(code=code, message=message, pointer=json_pointer(pointer), source=source,
-                                               notes=notes, hint="a frame is a PNG or JPEG of the repository, relative to the "
-                                                                 "manifest; a URL; or {shot: ID, frame: last}"))
+                                               notes=notes, hint=hint))
         return hashes, findings
 
     def _picture(self, path: str, hashes: dict[str, str], bad: dict[str, tuple[str, str]]) -> None:
@@ -155,6 +158,9 @@ class Project:
             content = self.files.read(path)
         except UsageError as error:
             bad[path] = (error.code, error.message)
+            return
+        if not content:
+            bad[path] = ("not-a-picture", f"{path} is empty")
             return
         if not content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
             bad[path] = ("not-a-picture", f"{path} is neither PNG nor JPEG")

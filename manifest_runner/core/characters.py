@@ -34,6 +34,8 @@ def decode(data: bytes, *, path: str) -> str:
     for mark, name in _OTHER_ENCODINGS:
         if data.startswith(mark):
             raise InvalidInput([_encoding(Source(path=path, line=1, column=1), f"the file is {name}")])
+    if data[:64].count(0) * 3 > len(data[:64]):  # one mistake, not one for every second byte
+        raise InvalidInput([_encoding(Source(path=path, line=1, column=1), "the file is UTF-16 or binary")])
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -229,3 +229,42 @@ def test_escapes_in_a_strangers_prompt_are_shown_not_obeyed(tmp_path: Path) -> N
     assert ran.code == 2
     assert "\x1b]0" not in ran.err
     assert "\\e]0;x\\a" in ran.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_a_file_of_another_encoding_is_one_mistake_without_its_garbage(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "show.yaml").write_bytes(SHOW.encode(encoding))
+    ran = run(tmp_path, "validate", "show.yaml")
+    assert ran.code == 2
+    assert len(ran.err.splitlines()) == 4
+    assert "the file is UTF-16" in ran.err
+
+
+def test_a_shot_named_as_if_it_were_a_picture_is_told_how_to_name_it(tmp_path: Path) -> None:
+    write(tmp_path, SHOW.replace("{shot: SH0010, frame: last}", "SH0010"))
+    assert "{shot: SH0010, frame: last}" in run(tmp_path, "validate", "show.yaml").err
+
+
+def test_without_arguments_the_help_is_laid_out(tmp_path: Path) -> None:
+    ran = run(tmp_path)
+    assert ran.code == 2
+    assert "  validate  " in ran.err
+
+
+@pytest.mark.parametrize("arguments", [("schema",), ("models", "--json"), ("plan", "show.yaml")])
+def test_a_reader_that_is_gone_is_no_failure(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    import subprocess
+
+    from tests.cli.support import command, environment
+
+    write(tmp_path, SHOW)
+    ran = subprocess.run(
+        f"{{ {' '.join(command(*arguments))}; echo $? > code; }} | true",
+        shell=True,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        timeout=60,
+        check=False,
+        stderr=subprocess.PIPE,
+    )
+    assert ((tmp_path / "code").read_text().strip(), ran.stderr) == ("0", b"")
