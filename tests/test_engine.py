@@ -510,16 +510,25 @@ async def test_after_an_empty_account_no_more_leave_than_were_already_on_their_w
 
 
 async def test_a_run_that_is_stopped_sends_no_more_than_were_already_on_their_way(tmp_path: Path) -> None:
-    text = "shots:\n" + "".join(f"  - {{id: S{n:03}, prompt: x{n}}}\n" for n in range(200))
-    async with Studio(folder=tmp_path, text=text, faults=("submit:slow=0.05",)) as studio:
-        await studio.render(stop_after=0.25)
-        assert 0 < studio.requests("POST") < 150
-        made = studio.jobs_made()
+    text = "shots:\n" + "".join(f"  - {{id: S{n:03}, prompt: x{n}}}\n" for n in range(60))
+    async with Studio(folder=tmp_path, text=text, faults=("submit:slow=40",)) as studio:
+        await studio.render(stop_after=0.2)
+        assert 0 < studio.requests("POST") <= 10
         studio.fault()
         await studio.render()
         assert studio.done()
-        assert studio.jobs_made() == 200 >= made
+        assert studio.jobs_made() == 60
         assert studio.paid_twice() == []
+
+
+async def test_an_answer_that_is_on_its_way_is_heard_and_recorded_although_the_run_is_stopped(tmp_path: Path) -> None:
+    settings = Settings(speed=1e5, replay="correlates")
+    async with Studio(folder=tmp_path, text=THREE, faults=("submit:slow=40",), card=CORRELATES, settings=settings) as studio:
+        await studio.render(stop_after=0.2)
+        assert studio.requests("POST") == 3
+        studio.fault()
+        assert set(endings(await studio.render()).values()) == {Ending.DONE}
+        assert studio.requests("POST") == 3
 
 
 async def test_in_doubt_in_the_lockfile_alone_is_never_bought_again(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ async def _post(job: Job, card: ModelCard, outside: Outside, *,
             return None, error, None
         return Refused(words=error.message) if certain else None, None, Halt(error)
     except Throttled as error:
-        await outside.ledger.pause(max(1.0, error.retry_after if error.retry_after is not None else 5.0))
+        await outside.ledger.pause(error.retry_after if error.retry_after is not None else 5.0)
         return None, error, None
     except ProviderRefused as error:
         words = error.words or error.message
