@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.core.lifecycle import UNFINISHED
 from manifest_runner.core.model import (
@@ -69,7 +68,12 @@ def frames_unreachable(project: Project, show: Show) -> str | None:
 def known_jobs(project: Project, account: str | None = None) -> tuple[dict[Where, Job], dict[Stored, Job]]:
     """The ledger's latest job of every take of this manifest, and by take and fingerprint those whose clip was stored; nothing
     where there is no ledger yet."""
-    ledger = SqliteLedger.open_readonly(project.state.ledger, account=account)
+    path = project.state.ledger
+    if not path.exists() and not path.with_name(f"{path.name}-wal").exists():
+        return {}, {}  # a clone or a CI runner: start-up without sqlite3
+    from manifest_runner.adapters.ledger import SqliteLedger  # start-up time, as above
+
+    ledger = SqliteLedger.open_readonly(path, account=account)
     if ledger is None:
         return {}, {}
     with ledger:
