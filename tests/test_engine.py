@@ -570,3 +570,16 @@ async def test_retry_after_zero_is_no_hot_loop(tmp_path: Path) -> None:
     async with Studio(folder=tmp_path, text=THREE, faults=("submit:429:retry-after=0",), patience=20) as studio:
         await studio.render()
         assert 6 <= studio.requests("POST") <= 24
+
+
+async def test_a_take_that_another_process_is_long_in_sending_is_waited_for_without_end(tmp_path: Path) -> None:
+    text = "shots:\n  - {id: A, prompt: one}\n"
+    async with Studio(folder=tmp_path, text=text, faults=("submit:slow=2500",)) as studio:
+        studio.clock.factor = 1000.0
+        old = studio.plan()
+        async with anyio.create_task_group() as group:
+            group.start_soon(studio.render)
+            await anyio.sleep(0.05)
+            group.start_soon(partial(studio.render, plan=old))
+        assert studio.done()
+        assert studio.requests("POST") == 1

@@ -21,7 +21,6 @@ class Notice(StrEnum):
     DOWNLOADING = "downloading"
     RESTORED = "restored"  # from the store, without the gateway
     DROPPED = "dropped"
-    ENDED = "ended"
 
 
 Observer: TypeAlias = Callable[[TakeKey, "Event | Notice | Outcome"], None]

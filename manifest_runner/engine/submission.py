@@ -114,9 +114,12 @@ class Submissions:
         clock, failures, throttles = self._outside.clock, 0, 0
         started = clock.monotonic()
         while True:
-            trouble = await self._try(attempt, None if attempt.job is not None or recorded else place, tell)
+            held, trouble = await self._try(attempt, None if attempt.job is not None or recorded else place, tell)
+            if held is not None and held.state is JobState.INTENDED:  # another process is about to send this take
+                await clock.sleep(1.0)
+                continue
             if trouble is None:
-                return attempt.job
+                return held or attempt.job
             waited = clock.monotonic() - started > self._options.poll.patience
             if isinstance(trouble, Throttled):  # being told to wait is no failure; the ledger's pause says how long
                 throttles += 1
@@ -128,9 +131,9 @@ class Submissions:
                 raise trouble
             await clock.sleep(backoff(max(failures, throttles), clock.jitter()))
 
-    async def _try(self, attempt: _Attempt, place: int | None, tell: Tell) -> ProviderError | None:
-        """One admission and one POST. A new take stands in line; one that is recorded already must not wait behind others who
-        wait for the place that it holds."""
+    async def _try(self, attempt: _Attempt, place: int | None, tell: Tell) -> tuple[Job | None, ProviderError | None]:
+        """One admission and one POST: the job of somebody else's that holds the take, or why the same bytes go again. A new
+        take stands in line; one that is recorded already must not wait behind others who wait for the place that it holds."""
         if place is not None:
             await self.line.turn(place)
         try:
@@ -146,16 +149,10 @@ class Submissions:
             if isinstance(admission, Admitted):
                 attempt.admitted(admission)
                 tell(Intended(intent=admission.job.intent), admission.job)
-                return await self._send(attempt, tell)
+                return None, await self._send(attempt, tell)
+            return (None if admission is None else admission.job), None
         finally:
             self._slots.release()
-        if isinstance(admission, Held):
-            attempt.job = admission.job
-            if admission.job.state is JobState.INTENDED:  # another process is about to send this take
-                await self._outside.clock.sleep(1.0)
-                attempt.job = None
-                return await self._try(attempt, place, tell)
-        return None
 
     def _leave(self, place: int | None) -> None:
         if place is not None:
