@@ -22,6 +22,7 @@ from manifest_runner.core import expansion
 from manifest_runner.core.model import Diagnostic, Json, Lockfile, Manifest, Pointer, Severity
 from manifest_runner.core.modelcard import ModelCard, override
 from manifest_runner.core.origins import json_pointer
+from manifest_runner.core.templating import Engine, ReadFile
 from manifest_runner.core.validation import check
 from manifest_runner.errors import InvalidInput, UsageError
 
@@ -96,7 +97,7 @@ class Project:
         """Read, fill and check the manifest; raises `InvalidInput` with every mistake at once."""
         data = self.files.read(self.path.name)
         try:
-            filled, findings = expansion.load(data, path=self.shown, sources=self.files)
+            filled, findings = expansion.load(data, path=self.shown, sources=self.files, make_engine=_confined)
         except InvalidInput as error:
             # Other encodings and binaries make no line that could be shown below the mistake.
             texts = error.texts or ({} if b"\0" in data else {self.shown: data.decode("utf-8", "replace")})
@@ -179,6 +180,13 @@ class Project:
             **{f"file {path}": f"sha256:{digest}" for path, digest in show.inputs.items()},
             **{f"picture {path}": f"sha256:{digest}" for path, digest in show.pictures.items()},
         }
+
+
+def _confined(files: ReadFile | None) -> Engine:
+    """Templates come from strangers: they run in a process of their own."""
+    from manifest_runner.adapters.confined import ConfinedEngine  # only manifests that compute something need it
+
+    return ConfinedEngine(files)
 
 
 def _no_manifest(path: Path, shown: str) -> UsageError:

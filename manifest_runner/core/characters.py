@@ -11,6 +11,7 @@ from itertools import islice
 
 from manifest_runner.core.model import Diagnostic, Source
 from manifest_runner.core.positions import position
+from manifest_runner.core.visible import NOT_CLEAN, is_clean
 from manifest_runner.errors import InvalidInput
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -19,8 +20,6 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_PROBLEMS = 100
 """Mistakes reported for one text; a thousand more would not help."""
 
-_CLEAN = "[\t\n\r -~\u00a0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*"
-_NOT_CLEAN = "[^\t\n\r -~\u00a0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 _OTHER_ENCODINGS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"), (b"\xef\xbb\xbf", "UTF-8 with a byte order mark"))
 
 
@@ -52,21 +51,11 @@ def check_characters(text: str, path: str) -> None:
     if is_clean(text):
         return
     problems = []
-    for found in islice(re.finditer(_NOT_CLEAN, text), MAX_PROBLEMS):
+    for found in islice(re.finditer(NOT_CLEAN, text), MAX_PROBLEMS):
         where = position(path, text, found.start())
         message = f"the character U+{ord(found.group()):04X} cannot stand in a manifest"
         problems.append(_encoding(where, message, "remove it; most editors do not show it"))
     raise InvalidInput(problems)
-
-
-def is_clean(text: str) -> bool:
-    """True where `text` holds no character that `check_characters` would refuse."""
-    # Whatever is printable is clean, and little else is: line ends, tabs, joiners. It is quick to ask, and leaves the pattern,
-    # which takes 6 ms to compile, to the texts that need it.
-    if text.replace("\n", "").isprintable():
-        return True
-    clean = re.match(_CLEAN, text)
-    return clean is not None and clean.end() == len(text)
 
 
 def _encoding(where: Source, message: str, hint: str = "save the file as UTF-8 without a byte order mark") -> Diagnostic:

@@ -11,6 +11,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -19,7 +20,7 @@ from manifest_runner.core.includes import RESERVED, Reader, Sources
 from manifest_runner.core.model import Diagnostic, Document, Json, Pointer
 from manifest_runner.core.origins import Came, Layer, Origins, Written, json_pointer, locate_template
 from manifest_runner.core.parsing import locate
-from manifest_runner.core.templating import TemplateError
+from manifest_runner.core.templating import EngineMaker, TemplateError, in_this_process
 from manifest_runner.core.variables import Variables
 from manifest_runner.errors import InvalidInput
 
@@ -53,12 +54,19 @@ class Filled:
     failed: frozenset[Pointer] = frozenset()
 
 
-def load(data: bytes, *, path: str, sources: Sources) -> tuple[Filled, list[Diagnostic]]:
-    """The filled manifest in `data`, and what was wrong on the way. `path` is the path as shown to the user.
+def load(data: bytes, *, path: str, sources: Sources,
+         make_engine: EngineMaker = in_this_process) -> tuple[Filled, list[Diagnostic]]:  # fmt: skip
+    """The filled manifest in `data`, and what was wrong on the way. `path` is the path as shown to the user; `make_engine`
+    makes what runs its templates, once and only where it has some that are more than names.
 
     Raises `InvalidInput` where the manifest itself is not YAML, or not a mapping.
     """
-    reader = Reader(path, sources)
+    reader = Reader(path, sources, make_engine)
+    with closing(reader.templates):
+        return _load(reader, data, path)
+
+
+def _load(reader: Reader, data: bytes, path: str) -> tuple[Filled, list[Diagnostic]]:
     document = reader.document(data, path=path)
     if not isinstance(document.data, dict):
         message = "a manifest begins with keys such as version and shots"

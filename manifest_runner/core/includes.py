@@ -14,7 +14,7 @@ from typing import Protocol
 from manifest_runner.core.model import Diagnostic, Document, Json, Pointer
 from manifest_runner.core.origins import Layer, Written, json_pointer
 from manifest_runner.core.parsing import decode, locate, parse
-from manifest_runner.core.templating import Templates
+from manifest_runner.core.templating import EngineMaker, Templates
 from manifest_runner.errors import InvalidInput, UsageError
 
 MAX_INCLUDES = 100
@@ -40,11 +40,11 @@ class Sources(Protocol):
 class Reader:
     """Reads the files of one manifest, and collects what is wrong with them."""
 
-    def __init__(self, path: str, sources: Sources) -> None:
+    def __init__(self, path: str, sources: Sources, make_engine: EngineMaker) -> None:
         self._folder = posixpath.dirname(path)
         self._sources = sources
         self._layers: dict[str, Layer] = {}
-        self.templates = Templates(files=self._template)
+        self.templates = Templates(files=self._template, make_engine=make_engine)
         self.inputs: dict[str, str] = {}
         self.texts: dict[str, str] = {}
         self.diagnostics: list[Diagnostic] = []

@@ -21,11 +21,12 @@ import yaml
 from yaml._yaml import CParser
 from yaml.events import AliasEvent, DocumentStartEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent
 
-from manifest_runner.core.characters import MAX_BYTES, MAX_PROBLEMS, check_characters, decode, is_clean, too_large
+from manifest_runner.core.characters import MAX_BYTES, MAX_PROBLEMS, check_characters, decode, too_large
 from manifest_runner.core.model import Diagnostic, Document, Json, Pointer, Source
 from manifest_runner.core.positions import locate
 from manifest_runner.core.scalars import RESOLVABLE, ScalarError, resolve
 from manifest_runner.core.syntax import syntax_diagnostic
+from manifest_runner.core.visible import is_clean
 from manifest_runner.errors import InvalidInput
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EVENTS", "MAX_EXPANDED", "decode", "locate", "parse"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jinja2 import BaseLoader, StrictUndefined, Template, nodes
 from jinja2.environment import Environment
@@ -18,9 +18,11 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from manifest_runner.core.model import Json
-from manifest_runner.core.template_values import MAX_TEXT, TemplateError, as_text, undefined
+from manifest_runner.core.template_values import MAX_TEXT, TemplateError, as_text, plain_json, undefined
 from manifest_runner.errors import ManifestRunnerError
+
+if TYPE_CHECKING:  # the process that runs templates loads as little as it can
+    from manifest_runner.core.model import Json
 
 MAX_BITS = 4096
 """Size of a whole number inside a template."""
@@ -42,7 +44,7 @@ _SYNTAX = (  # Jinja's words, ours, and what to type
 )
 
 
-class Expression:
+class _Expression:
     """One compiled expression and the names it asks for (`vars.x` counts as `x`)."""
 
     __slots__ = ("_globals", "_template", "names")
@@ -74,20 +76,31 @@ class Sandbox:
         self._environment = _Environment(
             loader=_Loader(files), undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, finalize=_printable
         )
-        self._expressions: dict[str, Expression] = {}
+        self._expressions: dict[str, _Expression] = {}
         self._templates: dict[str, Template] = {}
 
-    def expression(self, source: str) -> Expression:
+    def _expression(self, source: str) -> _Expression:
         """The compiled expression. Raises `TemplateError`."""
         known = self._expressions.get(source)
         if known is None:
             try:
                 run = self._environment.compile_expression(source, undefined_to_none=False)
                 names = _names(self._environment.parse("{{" + source + "}}"))
-                known = self._expressions[source] = Expression(run._template, names)
+                known = self._expressions[source] = _Expression(run._template, names)
             except Exception as error:
                 _translate(error, {}, line=None)
         return known
+
+    def evaluate(self, expression: str, context: Mapping[str, Json]) -> Json:
+        """What an expression yields, as plain JSON. Raises `TemplateError`."""
+        return plain_json(self._expression(expression).evaluate(context))
+
+    def expression_names(self, expression: str) -> frozenset[str]:
+        """The names that an expression asks for. Raises `TemplateError`."""
+        return self._expression(expression).names
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def names(self, text: str) -> frozenset[str]:
         """The names that a whole template asks for. Raises `TemplateError`."""

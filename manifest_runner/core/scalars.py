@@ -7,8 +7,11 @@ Laws: `16:9`, `no`, `2026-11-22` and `0777` mean what they look like to a film m
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from manifest_runner.core.model import Json
+if TYPE_CHECKING:  # the process that runs templates loads as little as it can
+    from manifest_runner.core.model import Json
+
 
 MAX_DIGITS = 20
 """An unsigned 64-bit number has 20 digits; nothing in a manifest counts higher."""

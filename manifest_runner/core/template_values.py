@@ -9,12 +9,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from manifest_runner.core.characters import is_clean
-from manifest_runner.core.model import Json
 from manifest_runner.core.scalars import MAX_DIGITS
+from manifest_runner.core.visible import is_clean
 from manifest_runner.errors import ManifestRunnerError
+
+if TYPE_CHECKING:  # the process that runs templates loads as little as it can
+    from manifest_runner.core.model import Json
 
 MAX_TEXT = 100_000
 """Characters of one filled string. The longest prompts have a few thousand."""

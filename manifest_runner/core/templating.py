@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeAlias
 
 from manifest_runner.core.characters import MAX_BYTES
 from manifest_runner.core.model import Diagnostic, Json, Source
-from manifest_runner.core.template_values import MAX_TEXT, TemplateError, as_text, check_text, plain_json, too_long, undefined
+from manifest_runner.core.template_values import MAX_TEXT, TemplateError, as_text, check_text, too_long, undefined
 from manifest_runner.errors import InvalidInput
 
-if TYPE_CHECKING:
-    from manifest_runner.core.sandbox import Sandbox
-
-__all__ = ["Filler", "TemplateError", "Templates", "has_template", "simple_name", "whole_expression"]
+__all__ = ["Engine", "EngineMaker", "Filler", "ReadFile", "TemplateError", "Templates", "has_template", "in_this_process",
+           "simple_name", "whole_expression"]
 
 _EXPRESSION = re.compile(r"\{\{(?![-+])([^{}]*)(?<![-+])\}\}")
 _NAME = re.compile(r"\s*([^\W\d]\w*)\s*")
@@ -52,26 +50,72 @@ def whole_expression(text: str) -> str | None:
     return found.group(1) if found else None
 
 
+class Engine(Protocol):
+    """What runs the templates that are more than a name. All methods but `close` raise `TemplateError`."""
+
+    def evaluate(self, expression: str, context: Mapping[str, Json]) -> Json:
+        """What an expression yields, as plain JSON."""
+        ...
+
+    def expression_names(self, expression: str) -> frozenset[str]:
+        """The names that an expression asks for; `vars.x` counts as `x`."""
+        ...
+
+    def names(self, text: str) -> frozenset[str]:
+        """The same for a whole template."""
+        ...
+
+    def whole_expression(self, text: str) -> str | None:
+        """The expression, where `text` is nothing but one `{{ … }}` with braces or whitespace control in it."""
+        ...
+
+    def render(self, text: str, context: Mapping[str, Json]) -> str:
+        """The text that a whole template yields."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
+ReadFile: TypeAlias = Callable[[str], str]
+"""The text of a `*.j2` file by the name that a template gives it; raises `UsageError`."""
+
+EngineMaker: TypeAlias = Callable[[ReadFile | None], Engine]
+
+
+def in_this_process(files: ReadFile | None) -> Engine:
+    """An engine without confinement, for texts that are trusted."""
+    # Imported here because jinja2 costs some 50 ms, and most manifests use names only.
+    from manifest_runner.core.sandbox import Sandbox
+
+    return Sandbox(files=files)
+
+
 class Templates:
     """Compiles and fills templates. One for each run, so that everything compiled serves all shots.
 
     `files` returns the text of a `*.j2` file by the name that a template gives it, or raises `UsageError`; it is what keeps
-    templates inside the repository. Without it, no file can be included.
+    templates inside the repository. Without it, no file can be included. `make_engine` makes what runs them.
     """
 
-    def __init__(self, *, files: Callable[[str], str] | None = None) -> None:
+    def __init__(self, *, files: ReadFile | None = None, make_engine: EngineMaker = in_this_process) -> None:
         self._files = files
-        self._sandbox: Sandbox | None = None
+        self._make_engine = make_engine
+        self._engine: Engine | None = None
 
     @property
-    def sandbox(self) -> Sandbox:
+    def engine(self) -> Engine:
         """The engine, started at the first expression that is more than a name."""
-        if self._sandbox is None:
-            # Imported here because jinja2 costs some 50 ms, and most manifests use names only.
-            from manifest_runner.core.sandbox import Sandbox
+        if self._engine is None:
+            self._engine = self._make_engine(self._files)
+        return self._engine
 
-            self._sandbox = Sandbox(files=self._files)
-        return self._sandbox
+    def close(self) -> None:
+        """End the engine, where there is one."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
     def filler(self, constants: Mapping[str, Json], varying: Iterable[str] = ()) -> Filler:
         """A filler for many strings: `constants` never change; every name that comes with a string is in `varying`."""
@@ -90,18 +134,18 @@ class Templates:
             return frozenset()
         parts = _EXPRESSION.split(text)
         if text.count("{") != len(parts) - 1:
-            return self.sandbox.names(text)
+            return self.engine.names(text)
         return frozenset().union(*map(self.names_of_expression, parts[1::2]))
 
     def names_of_expression(self, expression: str) -> frozenset[str]:
         """The same for what stands between `{{` and `}}`."""
         name = simple_name(expression)
-        return frozenset((name,)) if name else self.sandbox.expression(expression).names
+        return frozenset((name,)) if name else self.engine.expression_names(expression)
 
     def render_file(self, text: str, *, path: str) -> str:
         """The text that a whole-file template yields. Raises `InvalidInput` with a position in the template."""
         try:
-            result = self.sandbox.render(text, {})
+            result = self.engine.render(text, {})
             if len(result) > MAX_BYTES:
                 raise TemplateError("the template yields too much text", code="template-limit", hint="split the manifest")
         except TemplateError as error:
@@ -119,7 +163,8 @@ class Filler:
         self._templates = templates
         self._constants = dict(constants)
         self._varying = varying
-        self._texts: dict[str, str] = {}  # by expression: what it becomes inside a text, where that never changes
+        self._values: dict[str, Json] = {}  # by expression: what it yields, where that never changes
+        self._texts: dict[str, str] = {}  # the same, inside a text
 
     def fill(self, text: str, local: Mapping[str, Json]) -> Json:
         """`text` filled with the constants and `local`, whose names win. Raises `TemplateError`."""
@@ -152,12 +197,21 @@ class Filler:
             if name in self._constants:
                 return self._constants[name]
             raise undefined(name, self._everything(local))
-        return plain_json(self._templates.sandbox.expression(expression).evaluate(self._everything(local)))
+        if expression in self._values:
+            return self._values[expression]
+        value = self._templates.engine.evaluate(expression, self._everything(local))
+        # A list or mapping is made anew each time, so that no two shots share one.
+        if not isinstance(value, list | dict) and self._is_constant(expression):
+            self._values[expression] = value
+        return value
+
+    def _is_constant(self, expression: str) -> bool:
+        return self._varying.isdisjoint(self._templates.names_of_expression(expression))
 
     def _text(self, expression: str, local: Mapping[str, Json]) -> str:
         """What `expression` becomes inside a text."""
         text = as_text(self._value(expression, local))
-        if self._varying.isdisjoint(self._templates.names_of_expression(expression)):
+        if self._is_constant(expression):
             self._texts[expression] = text
         return text
 
@@ -165,11 +219,11 @@ class Filler:
         """A string that only the whole engine reads: statements, comments, whitespace control, braces in expressions."""
         if not has_template(text):
             return text
-        sandbox = self._templates.sandbox
-        whole = sandbox.whole_expression(text)
+        engine = self._templates.engine
+        whole = engine.whole_expression(text)
         if whole is not None:
-            return plain_json(sandbox.expression(whole).evaluate(self._everything(local)))
-        result = sandbox.render(text, self._everything(local))
+            return engine.evaluate(whole, self._everything(local))
+        result = engine.render(text, self._everything(local))
         if len(result) > MAX_TEXT:
             raise too_long()
         return check_text(result)

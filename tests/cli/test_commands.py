@@ -268,3 +268,18 @@ def test_a_reader_that_is_gone_is_no_failure(tmp_path: Path, arguments: tuple[st
         stderr=subprocess.PIPE,
     )
     assert ((tmp_path / "code").read_text().strip(), ran.stderr) == ("0", b"")
+
+
+def test_a_bomb_in_one_template_is_a_diagnostic_there_and_the_other_mistakes_are_still_found(tmp_path: Path) -> None:
+    write(tmp_path, SHOW + """\
+  - id: SH0030
+    prompt: "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+  - id: SH0040
+    prompt: "{{ nobody | upper }}"
+    duration: 99
+""")
+    ran = run(tmp_path, "validate", "show.yaml")
+    assert ran.code == 2
+    assert "show.yaml:12:13: error[template-limit]: the template takes too much time or memory" in ran.err
+    assert "show.yaml:14:17: error[undefined-name]: nobody is not defined" in ran.err
+    assert "show.yaml:15:" in ran.err

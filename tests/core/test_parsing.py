@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifest_runner.core import characters, parsing
+from manifest_runner.core import parsing, visible
 from manifest_runner.core.model import Diagnostic
 from manifest_runner.core.parsing import decode, locate, parse
 from manifest_runner.errors import InvalidInput
@@ -226,12 +226,12 @@ def test_bytes_that_hide_something_are_refused_where_they_stand(data: bytes, lin
 
 
 def test_the_quick_look_at_a_text_never_passes_a_character_that_the_pattern_refuses() -> None:
-    refused = re.compile(characters._NOT_CLEAN)
+    refused = re.compile(visible.NOT_CLEAN)
     for code in range(sys.maxunicode + 1):
-        if characters.is_clean(char := chr(code)):
+        if visible.is_clean(char := chr(code)):
             assert not refused.match(char), hex(code)
-    assert not characters.is_clean("words\n\u202ewords")
-    assert characters.is_clean("words\t\r\n\u200dwords")
+    assert not visible.is_clean("words\n\u202ewords")
+    assert visible.is_clean("words\t\r\n\u200dwords")
 
 
 def test_hindi_joiners_and_emoji_are_welcome() -> None:

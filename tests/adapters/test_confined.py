@@ -1,0 +1,164 @@
+"""Templates in a process of their own: they give what they gave, and cannot do what they should not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from manifest_runner.adapters import confined
+from manifest_runner.adapters.confined import ConfinedEngine
+from manifest_runner.adapters.confined_worker import CPU_SECONDS
+from manifest_runner.core.sandbox import Sandbox
+from manifest_runner.core.template_values import TemplateError
+from manifest_runner.errors import UsageError
+
+CONTEXT = {"a": 3, "b": "x", "vars": {"a": 3}, "list": [1, 2], "none": None}
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+
+
+def read(name: str) -> str:
+    if name == "hello.j2":
+        return "hello {{ a }}"
+    raise UsageError(f"{name} is not here")
+
+
+@pytest.fixture
+def engine() -> Iterator[ConfinedEngine]:
+    engine = ConfinedEngine(read)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[ConfinedEngine]:
+    engine = ConfinedEngine(read)
+    yield engine
+    engine.close()
+
+
+def outcome(function: object, *arguments: object) -> object:
+    """What came of a call: its value, or everything that its error says."""
+    try:
+        return function(*arguments)  # type: ignore[operator]
+    except TemplateError as error:
+        return error.code, error.message, error.hint, error.line, error.name
+
+
+@pytest.mark.parametrize("text", [
+    "a * 2", "b ~ a", "list", "{'k': [1, a]}", "none", "missing", "vars.a", "vars.nope", "a.__class__", "a +", "1 / 0",
+    "'é' * 3", "range", "2 ** 9999", "cycler", "now()", "list | random", "'a' * 10 ** 9",
+])  # fmt: skip
+def test_an_expression_gives_what_it_gives_in_this_process(shared: ConfinedEngine, text: str) -> None:
+    here = Sandbox(files=read)
+    assert outcome(shared.evaluate, text, CONTEXT) == outcome(here.evaluate, text, CONTEXT)
+    assert outcome(shared.expression_names, text) == outcome(here.expression_names, text)
+
+
+@pytest.mark.parametrize("text", [
+    "{% for n in list %}{{ n }}{% endfor %}", "{% include 'hello.j2' %}!", "{% include '../up.j2' %}", "{% include 'a.txt' %}",
+    "{% import 'hello.j2' as h %}", "{{ a }}\n{{ missing }}", "{{ a", "{{ '}' }}", "{{- a -}}", "{# c #}",
+    "{% raw %}{{ a }}{% endraw %}",
+])  # fmt: skip
+def test_a_template_gives_what_it_gives_in_this_process(shared: ConfinedEngine, text: str) -> None:
+    here = Sandbox(files=read)
+    assert outcome(shared.render, text, CONTEXT) == outcome(here.render, text, CONTEXT)
+    assert outcome(shared.names, text) == outcome(here.names, text)
+    assert outcome(shared.whole_expression, text) == outcome(here.whole_expression, text)
+
+
+def test_names_come_and_go_between_questions(shared: ConfinedEngine) -> None:
+    assert shared.evaluate("x + 1", {"x": 1}) == 2
+    assert shared.evaluate("x + 1", {"x": 2}) == 3
+    with pytest.raises(TemplateError, match="x is not defined"):
+        shared.evaluate("x + 1", {"y": 2})
+
+
+@POSIX
+@pytest.mark.parametrize("bomb", [
+    "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+    "{{ range(99999) | map('string') | map('center', 50000) | list | length }}",
+    "{% set ns = namespace(s=['x']) %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+    "{{ '%s' | replace('', 'a' * 90000) | replace('', 'b' * 90000) | length }}",
+])  # fmt: skip
+def test_a_bomb_ends_its_worker_and_is_an_error_of_that_template(engine: ConfinedEngine, bomb: str) -> None:
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    with pytest.raises(TemplateError) as caught:
+        engine.render(bomb, {})
+    assert caught.value.code == "template-limit"
+    assert engine.evaluate("1 + 1", {}) == 2, "the others are still looked at"
+    engine.close()
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+    assert spent < CPU_SECONDS + 3, "its CPU time is counted, and not the time on the wall"
+
+
+@POSIX
+def test_after_the_second_bomb_no_more_workers_are_spent(engine: ConfinedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    for _ in range(confined.MOST_WORKERS):
+        with pytest.raises(TemplateError, match="too much time"):
+            engine.render(bomb, {})
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with pytest.raises(TemplateError, match="not looked at"):
+        engine.render("{{ 1 }}{{ 2 }}", {})
+
+
+@POSIX
+def test_what_the_worker_gave_up_cannot_be_had_back() -> None:
+    """Even code that escaped from the sandbox opens no file, no socket and no program, and cannot raise its limits again."""
+    script = """
+import os, resource, socket, subprocess, sys
+from manifest_runner.adapters.confined_worker import confine
+confine()
+def attempt(name, function):
+    try:
+        function()
+    except (OSError, ValueError):
+        return
+    os.write(1, (name + " ").encode())
+attempt("file", lambda: open("/etc/hostname"))
+attempt("write", lambda: open("escaped", "w"))
+attempt("socket", socket.socket)
+attempt("program", lambda: subprocess.Popen(["true"]))
+attempt("descriptor", lambda: os.dup(1))
+if os.getuid():
+    attempt("limit", lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
+os.write(1, b"end")
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert ran.stdout == "end", ran.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_the_worker_has_no_environment_and_no_descriptors_of_ours(engine: ConfinedEngine, monkeypatch: pytest.MonkeyPatch,
+                                                                  tmp_path: Path) -> None:
+    monkeypatch.setenv("TRINETRA_API_KEY", "canary-4711")
+    with (tmp_path / "secret").open("w"):
+        engine.evaluate("1 + 1", {})
+        assert engine._worker is not None
+        process = Path(f"/proc/{engine._worker._process.pid}")
+        assert b"canary" not in (process / "environ").read_bytes()
+        open_now = [str(entry.readlink()) for entry in (process / "fd").iterdir()]
+    assert not any("secret" in name for name in open_now), open_now
+
+
+def test_plain_names_start_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    from manifest_runner.core.templating import Templates
+
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert Templates(files=read, make_engine=ConfinedEngine).fill("{{ a }} and {{b}}", CONTEXT) == "3 and x"
+
+
+@POSIX
+@pytest.mark.parametrize("answer", ["''", "'not json'", "'[1]'", "'{\"value\": ' + '[' * 100_000"])
+def test_a_worker_that_answers_nonsense_is_an_error_of_the_template(
+    engine: ConfinedEngine, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    monkeypatch.setattr(confined, "_START", f"input(); print({answer})")
+    with pytest.raises(TemplateError, match="too much time or memory"):
+        engine.evaluate("1 + 1", {})
