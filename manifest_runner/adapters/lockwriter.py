@@ -5,6 +5,7 @@ The lock is taken on a file beside it, never on the lockfile itself: that one is
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +17,23 @@ from manifest_runner.errors import UsageError
 
 
 def read_lockfile(path: Path, shown: str) -> tuple[Lockfile, str | None]:
-    """The lockfile at `path` and its text (None where there is none). Raises `InvalidInput` where it is damaged."""
+    """The lockfile at `path` and the sha256 of its text in hex (None where there is none). How lines end does not count: a
+    checkout on Windows may have changed that. Raises `InvalidInput` where it is damaged."""
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except FileNotFoundError:
         return Lockfile(), None
-    except UnicodeDecodeError:
-        raise UsageError(f"{shown} is not UTF-8", code="lockfile-syntax", hint="restore it from git") from None
     except OSError as error:
         raise UsageError(f"{shown} cannot be read: {error.strerror}", code="lockfile-unreadable") from None
-    return lockfiles.read(text, path=shown), text
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{shown} is not UTF-8", code="lockfile-syntax", hint="restore it from git") from None
+    del data  # megabytes that the parser would have to find room beside
+    return lockfiles.read(text, path=shown), digest
 
 
 class FileLockWriter:
@@ -61,9 +69,9 @@ class FileLockWriter:
     def write(self, entries: Mapping[TakeKey, LockEntry | None]) -> bool:
         """Read what is there now, replace these takes' blocks, write; False where that changes nothing."""
         with self._guarded():
-            present, text = read_lockfile(self._path, self._shown)
-            wanted = lockfiles.write(lockfiles.with_entries(present, entries), manifest=self._manifest)
-            if wanted == text:
+            present, digest = read_lockfile(self._path, self._shown)
+            wanted = lockfiles.write(lockfiles.with_entries(present, entries), manifest=self._manifest).encode()
+            if hashlib.sha256(wanted).hexdigest() == digest:
                 return False
-            write_atomically(self._path, wanted.encode())
+            write_atomically(self._path, wanted)
             return True

@@ -39,7 +39,7 @@ class Planned:
 
 def plan_project(project: Project, show: Show, *, only: Collection[str] = (), account: str | None = None) -> Planned:
     """The plan as things stand. Without `account` the jobs of every account on this machine count."""
-    lockfile, text = project.lockfile()
+    lockfile, digest = project.lockfile()
     jobs, stored = known_jobs(project, account)
     if project.draft:  # the simulator of an unfinished draft has gone with its run: what it had is drawn again
         jobs = {where: job for where, job in jobs.items() if job.state not in UNFINISHED}
@@ -48,7 +48,7 @@ def plan_project(project: Project, show: Show, *, only: Collection[str] = (), ac
     world = World(lockfile=lockfile, jobs=jobs, stored=stored, pictures=show.pictures,
                   file_state=file_states(project.files.folder))
     plan = make_plan(show.manifest, show.card, world, only=chosen(show.manifest, only) if only else None,
-                     basis=project.basis(show, text))
+                     basis=project.basis(show, digest))
     return Planned(plan=plan, lockfile=lockfile, jobs=jobs)
 
 

@@ -80,14 +80,14 @@ class Project:
         return StateFolder(Path(chosen) if chosen else self.files.root / ".manifest-runner", draft=self.draft)
 
     def lockfile(self) -> tuple[Lockfile, str | None]:
-        """The lockfile and its text, None where there is none yet. Raises `UsageError` where it is that of a manifest beside
+        """The lockfile and the sha256 of its text, None where there is none yet. Raises `UsageError` where it is that of a manifest beside
         this one (`show.yaml` and `show.yml` would take each other's clips for their own)."""
-        lockfile, text = read_lockfile(self.lock_path, self.lock_shown)
+        lockfile, digest = read_lockfile(self.lock_path, self.lock_shown)
         other = lockfile.manifest
         if other not in ("", self.path.name) and "/" not in other and self.path.with_name(other).is_file():
             raise UsageError(f"{self.lock_shown} belongs to {other}", code="lockfile-of-another",
                              hint=f"give {self.path.name} a name of its own")
-        return lockfile, text
+        return lockfile, digest
 
     def lock_writer(self) -> FileLockWriter:
         return FileLockWriter(self.lock_path, manifest=self.path.name, shown=self.lock_shown,
@@ -168,11 +168,9 @@ class Project:
             return
         hashes[path] = hashlib.sha256(content).hexdigest()
 
-    def basis(self, show: Show, lock_text: str | None) -> dict[str, str]:
+    def basis(self, show: Show, lock_digest: str | None) -> dict[str, str]:
         """Everything that a plan stands on: file → sha256, the card with its prices, the lockfile, this program."""
-        import hashlib
-
-        lock = "none" if lock_text is None else f"sha256:{hashlib.sha256(lock_text.encode()).hexdigest()}"
+        lock = "none" if lock_digest is None else f"sha256:{lock_digest}"
         return {
             "program": __version__,
             "model card": f"sha256:{show.card.sha256}",

@@ -65,23 +65,29 @@ class _Shape(Exception):
 
 def read(text: str, *, path: str) -> Lockfile:
     """Parse a lockfile; raises `InvalidInput` with the place of what is wrong, a merge conflict included."""
-    if "\n<<<<<<< " in text or text.startswith("<<<<<<< "):
-        line = text[: text.index("<<<<<<< ")].count("\n") + 1
-        raise _invalid(path, "lockfile-conflict", "the lockfile holds an unresolved merge conflict", line=line,
-                       hint="keep one side of each shot's block, then run: manifest-runner lock")
     try:
         data = json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise _invalid(path, "lockfile-syntax", "nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise _invalid(path, "lockfile-syntax", error.msg, line=error.lineno, column=error.colno) from None
-    except ValueError as error:
-        raise _invalid(path, "lockfile-syntax", str(error)) from None
+    except (RecursionError, ValueError) as error:
+        raise _syntax(text, path, error) from None
+    del text  # megabytes that nothing below needs
     try:
         return from_dict(data)
     except _Shape as error:
         raise _invalid(path, "lockfile-shape", error.problem + error.place,
                        hint="restore it from git, or rebuild it from the ledger: manifest-runner lock") from None
+
+
+def _syntax(text: str, path: str, error: Exception) -> InvalidInput:
+    """Why a text is not JSON. A conflict marker never stands in one that is: no string of JSON goes over a line's end."""
+    if "\n<<<<<<< " in text or text.startswith("<<<<<<< "):
+        line = text[: text.index("<<<<<<< ")].count("\n") + 1
+        return _invalid(path, "lockfile-conflict", "the lockfile holds an unresolved merge conflict", line=line,
+                        hint="keep one side of each shot's block, then run: manifest-runner lock")
+    if isinstance(error, RecursionError):
+        return _invalid(path, "lockfile-syntax", "nested too deeply")
+    if isinstance(error, json.JSONDecodeError):
+        return _invalid(path, "lockfile-syntax", error.msg, line=error.lineno, column=error.colno)
+    return _invalid(path, "lockfile-syntax", str(error))
 
 
 def _refuse_constant(name: str) -> Json:

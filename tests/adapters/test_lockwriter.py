@@ -42,3 +42,15 @@ def test_writing_what_is_there_already_touches_nothing(tmp_path: Path) -> None:
     before = (tmp_path / "show.lock.json").stat()
     assert writer(tmp_path).write(jobs) is False
     assert (tmp_path / "show.lock.json").stat().st_ino == before.st_ino
+
+
+def test_how_lines_end_is_no_difference(tmp_path: Path) -> None:
+    request = plan_of(manifest_of("shots:\n  - {id: A, prompt: x}\n")).changes[0].after
+    assert request is not None
+    jobs = {TakeKey(manifest="test.yaml", shot=ShotId("A"), take=1): entry(request, shot="A")}
+    writer(tmp_path).write(jobs)
+    path = tmp_path / "show.lock.json"
+    before = read_lockfile(path, "x")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_lockfile(path, "x") == before
+    assert writer(tmp_path).write(jobs) is False
