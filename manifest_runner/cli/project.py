@@ -80,8 +80,8 @@ class Project:
         return StateFolder(Path(chosen) if chosen else self.files.root / ".manifest-runner", draft=self.draft)
 
     def lockfile(self) -> tuple[Lockfile, str | None]:
-        """The lockfile and the sha256 of its text, None where there is none yet. Raises `UsageError` where it is that of a manifest beside
-        this one (`show.yaml` and `show.yml` would take each other's clips for their own)."""
+        """The lockfile and the sha256 of its text, None where there is none yet. Raises `UsageError` where it is that of a
+        manifest beside this one (`show.yaml` and `show.yml` would take each other's clips for their own)."""
         lockfile, digest = read_lockfile(self.lock_path, self.lock_shown)
         other = lockfile.manifest
         if other not in ("", self.path.name) and "/" not in other and self.path.with_name(other).is_file():

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from manifest_runner.core.model import (
@@ -112,11 +113,11 @@ def from_dict(data: Json) -> Lockfile:
     reader = _Reader()
     entries: dict[tuple[ShotId, int], LockEntry] = {}
     for shot, block in _expect(top.get("shots", {}), dict, "shots").items():
-        takes = _expect(_expect(block, dict, f"shots.{shot}").get("takes", {}), dict, f"shots.{shot}.takes")
-        for number, take in takes.items():
-            if _TAKE.fullmatch(number) is None:
+        for number, take in _takes(shot, block).items():
+            take_number = _take_number(number)
+            if take_number is None:
                 raise _Shape(f"shots.{shot}.takes.{number}: a take is a number from 1", "")
-            key = (ShotId(shot), int(number))
+            key = (ShotId(shot), take_number)
             try:
                 entries[key] = reader.entry(take)
             except _Shape as error:
@@ -124,6 +125,20 @@ def from_dict(data: Json) -> Lockfile:
             if not _KNOWN.issuperset(take):
                 extra[key] = {name: value for name, value in take.items() if name not in _KNOWN}
     return Lockfile(entries=entries, extra=extra, manifest=_expect(top.get("manifest", ""), str, "manifest"))
+
+
+def _takes(shot: str, block: Json) -> dict[str, Json]:
+    """The takes in a shot's block."""
+    try:
+        takes: dict[str, Json] = _expect(_expect(block, dict, "").get("takes", {}), dict, ".takes")
+    except _Shape as error:
+        raise error.below(f"shots.{shot}") from None
+    return takes
+
+
+@lru_cache(maxsize=64)  # nearly all are 1
+def _take_number(text: str) -> int | None:
+    return int(text) if _TAKE.fullmatch(text) is not None else None
 
 
 def _expect(value: Json, kind: type, where: str) -> Any:

@@ -120,23 +120,22 @@ class _Planner:
         ours, however long the chain)."""
         chain = [shot]
         while chain:
-            waiting = [self.shots[f.shot] for f in upstream_frames(chain[-1]) if f.shot not in self.done]
-            if waiting:
+            current = chain[-1]
+            frames = upstream_frames(current)
+            if frames and (waiting := [self.shots[frame.shot] for frame in frames if frame.shot not in self.done]):
                 chain.extend(waiting)
                 continue
-            current = chain.pop()
+            chain.pop()
             if current.id not in self.done:
                 request = request_of(current, self.card, self._identity)
-                wanted = self._fingerprint(current, request)
-                self.done[current.id] = tuple(self._change(current, take, request, wanted)
-                                              for take in range(1, current.takes + 1))
+                wanted = None if frames and is_pending(request, self.card) else self._fingerprint(current, request)
+                takes = range(1, current.takes + 1)
+                self.done[current.id] = tuple([self._change(current, take, request, wanted) for take in takes])
         return self.done[shot.id]
 
-    def _fingerprint(self, shot: Shot, request: Request) -> Fingerprint | None:
-        """What the request comes to, None while a clip is pending. A request that is the locked one word for word is compared,
-        not hashed: in a show of thousands that is nearly all of them."""
-        if upstream_frames(shot) and is_pending(request, self.card):
-            return None
+    def _fingerprint(self, shot: Shot, request: Request) -> Fingerprint:
+        """What the request comes to. One that is the locked one word for word is compared, not hashed: in a show of thousands
+        that is nearly all of them."""
         locked = self.world.lockfile.entries.get((shot.id, 1))
         if locked is not None and locked.state is JobState.STORED and locked.request == request:
             return locked.fingerprint
