@@ -10,11 +10,13 @@ from pathlib import Path
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.core.lifecycle import UNFINISHED
 from manifest_runner.core.model import (
+    Action,
     Artifact,
     FileFrame,
     Fingerprint,
     Job,
     JobState,
+    LockEntry,
     Lockfile,
     Manifest,
     Plan,
@@ -50,6 +52,13 @@ def plan_project(project: Project, show: Show, *, only: Collection[str] = (), ac
     plan = make_plan(show.manifest, show.card, world, only=chosen(show.manifest, only) if only else None,
                      basis=project.basis(show, digest))
     return Planned(plan=plan, lockfile=lockfile, jobs=jobs)
+
+
+def lagging(planned: Planned) -> dict[Where, LockEntry]:
+    """Takes that are kept because the ledger has them, with the block that the lockfile does not have (yet)."""
+    return {(change.shot, change.take): change.entry for change in planned.plan.changes
+            if change.action is Action.KEEP and change.entry is not None
+            and change.entry is not planned.lockfile.entries.get((change.shot, change.take))}
 
 
 def frames_unreachable(project: Project, show: Show) -> str | None:

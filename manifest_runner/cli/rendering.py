@@ -12,10 +12,10 @@ from pathlib import Path
 import click
 
 from manifest_runner.cli import session
-from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, plan_project
+from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, lagging, plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.words import command
-from manifest_runner.core.model import Action, Limits, Plan
+from manifest_runner.core.model import Action, Limits, Plan, TakeKey
 from manifest_runner.core.outcome import Report
 from manifest_runner.core.planfile import differences
 from manifest_runner.core.planning import Where, is_stale
@@ -73,6 +73,7 @@ class Rendering:
                 self._check_saved(planned.plan)
             plan, last = self._round(planned.plan)
             if plan.is_empty:
+                self._catch_up(planned)
                 return self._nothing_to_do(plan, show) if number == 0 else code
             self._approve(plan, show)
             ended = self._carry_out(replace(planned, plan=plan), show)
@@ -114,6 +115,14 @@ class Rendering:
             raise StalePlan(f"{path} cannot be carried out in one go: jobs of an earlier request must be finished first",
                             hint="nothing was submitted; render without --plan, then plan and review again",
                             next_commands=[command("status", self.project.shown)])
+
+    def _catch_up(self, planned: Planned) -> None:
+        """Write what the lockfile lacks although nothing is left to do: a run may be killed when its clips are stored and its
+        last write of the lockfile is still to come."""
+        behind = lagging(planned)
+        if behind:
+            entries = {TakeKey(manifest=self.project.name, shot=shot, take=take): entry for (shot, take), entry in behind.items()}
+            self.project.lock_writer().write(entries)
 
     def _nothing_to_do(self, plan: Plan, show: Show) -> ExitCode:
         if self.asked.as_json:

@@ -157,6 +157,21 @@ def test_lock_check_sees_a_missing_clip_and_lock_rebuilds_from_the_ledger(tmp_pa
     assert run(tmp_path, "lock", "show.yaml", "--check", "--draft").code == 0
 
 
+def test_a_lockfile_that_a_kill_left_behind_the_ledger_is_noticed_and_caught_up_though_nothing_is_to_do(tmp_path: Path) -> None:
+    write(tmp_path, SHOW)
+    run(tmp_path, "render", "show.yaml", "--draft")
+    lock = tmp_path / "show.draft.lock.json"
+    text = lock.read_bytes()
+    lacking = json.loads(text)
+    del lacking["shots"]["SH0020"]
+    lock.write_text(json.dumps(lacking))
+    checked = run(tmp_path, "lock", "show.yaml", "--check", "--draft")
+    assert (checked.code, "lacks 1 take that the ledger has; next: manifest-runner lock" in checked.err) == (1, True)
+    assert run(tmp_path, "render", "show.yaml", "--draft").out.startswith("Nothing to do: 2 kept.")
+    assert lock.read_bytes() == text
+    assert run(tmp_path, "lock", "show.yaml", "--check", "--draft").code == 0
+
+
 def test_reel_of_what_is_not_rendered_says_what_to_type(tmp_path: Path) -> None:
     write(tmp_path, SHOW)
     ran = run(tmp_path, "reel", "show.yaml")

@@ -7,7 +7,7 @@ import json
 import click
 
 from manifest_runner.cli.options import manifest_argument, output_options, setting_options
-from manifest_runner.cli.planner import known_jobs, plan_project
+from manifest_runner.cli.planner import known_jobs, lagging, plan_project
 from manifest_runner.cli.project import Project
 from manifest_runner.cli.words import command
 from manifest_runner.core.lockfile import entry_of
@@ -41,14 +41,19 @@ def lock(manifest: str, check: bool, draft: bool, state_dir: str | None, as_json
                 what = f"{'rebuilt from' if changed else 'agrees with'} {count(len(jobs), 'take')} of the ledger"
             click.echo(f"{project.lock_shown}: {what}")
         return int(ExitCode.DONE)
-    plan = plan_project(project, show).plan
+    planned = plan_project(project, show)
+    plan, behind = planned.plan, lagging(planned)
     wrong = [change for change in plan.changes if change.action is not Action.KEEP]
     if as_json:
         found = [{"shot": change.shot, "take": change.take, "action": change.action.value} for change in wrong]
-        click.echo(json.dumps({"agrees": not wrong, "changes": found}, indent=2))
+        found += [{"shot": shot, "take": take, "action": "lock"} for shot, take in behind]
+        click.echo(json.dumps({"agrees": not found, "changes": found}, indent=2))
     elif wrong:
         click.echo(plan_text(plan, show.card, priced=not draft))
         click.echo(f"{project.lock_shown} does not agree; next: {command('plan', manifest, draft=draft)}", err=True)
+    elif behind:
+        click.echo(f"{project.lock_shown} lacks {count(len(behind), 'take')} that the ledger has; "
+                   f"next: {command('lock', manifest, draft=draft)}", err=True)
     elif not quiet:
         click.echo(f"{project.lock_shown} agrees: {count(len(plan.changes), 'take')}")
-    return int(ExitCode.DIFFERENCES if wrong else ExitCode.DONE)
+    return int(ExitCode.DIFFERENCES if wrong or behind else ExitCode.DONE)

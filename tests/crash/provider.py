@@ -1,0 +1,152 @@
+"""The simulated provider as the sweep needs it: on a port, with clips that cost nothing to make, and answers that come late.
+
+    python -m tests.crash.provider [--replay correlates] [--speed 400]
+
+Clips are real ones (the command line decodes them): one is encoded at the start, and each take gets it with a box of its own at
+the end, so that no two takes share their bytes. A key that begins with `late` has its submissions held up on both sides of the
+moment in which the job comes to be, so that many kills fall between that moment and the answer. The books of one key are at
+/_sweep/books; they are given out only once no submission of that key is under way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import av
+from PIL import Image
+
+from manifest_runner.adapters.clock import SystemClock
+from manifest_runner.simulator.books import key_hash
+from manifest_runner.simulator.server import Simulator, serve
+from manifest_runner.simulator.world import Settings, World
+
+LATEST = 0.25
+"""Seconds by which either side of a late submission is held up at most."""
+
+
+# ── how the sweep talks to it ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def provider(replay: str = "replays", speed: float = 400) -> Iterator[str]:
+    """The provider in a process of its own; its address."""
+    arguments = [sys.executable, "-m", "tests.crash.provider", "--replay", replay, "--speed", str(speed)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.send_signal(signal.SIGINT)  # so that it takes its clips with it
+        process.wait(timeout=20)
+
+
+def books(address: str, key: str) -> dict[str, list[dict[str, Any]]]:
+    """The `jobs` and `requests` of one key."""
+    asked = urllib.request.Request(f"{address}/_sweep/books", headers={"X-API-Key": key})  # noqa: S310
+    with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310
+        found: dict[str, list[dict[str, Any]]] = json.load(answer)
+        return found
+
+
+# ── the provider itself ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def small_clip() -> bytes:
+    """The bytes of an MP4 of a few frames."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=24)
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            stream.options = {"preset": "ultrafast", "threads": "1"}
+            for _ in range(4):
+                container.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 64), (90, 40, 10)))))
+            container.mux(stream.encode(None))
+        return path.read_bytes()
+
+
+def copier(clip: bytes) -> Any:
+    """A renderer that gives out `clip` with a mark of what it was asked to show."""
+
+    def render(body: Mapping[str, Any], shot: str, take: int, pictures: Mapping[str, bytes], to: Path) -> None:
+        seen = [hashlib.sha256(picture).hexdigest() for picture in pictures.values()]
+        mark = f"{shot}|{take}|{body['prompt']}|{seen}".encode()
+        to.write_bytes(clip + struct.pack(">I4s", 8 + len(mark), b"free") + mark)
+
+    return render
+
+
+class Late:
+    """The simulator's application, behind delays and the pages of the sweep."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._app = simulator.app
+        self._luck = random.Random(0)
+        self._under_way: Counter[str] = Counter()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        key = next((value.decode() for name, value in scope["headers"] if name == b"x-api-key"), "")
+        if scope["path"] == "/_sweep/books":
+            await self._show(key, send)
+        elif scope["method"] == "POST":
+            self._under_way[key] += 1
+            try:
+                await self._submit(key, scope, receive, send)
+            finally:
+                self._under_way[key] -= 1
+        else:
+            await self._app(scope, receive, send)
+
+    async def _submit(self, key: str, scope: Any, receive: Any, send: Any) -> None:
+        late = LATEST if key.startswith("late") else 0.0
+
+        async def answer(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                await anyio.sleep(late * self._luck.random())
+            await send(message)
+
+        await anyio.sleep(late * self._luck.random())
+        await self._app(scope, receive, answer)
+
+    async def _show(self, key: str, send: Any) -> None:
+        while self._under_way[key]:  # noqa: ASYNC110 - seldom, and short
+            await anyio.sleep(0.01)
+        found, name = self._simulator.books(), key_hash(key)
+        mine = {"jobs": [job for job in found["jobs"] if job["account"] == name],
+                "requests": [request for request in found["requests"] if request["key"] == name]}
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": json.dumps(mine).encode()})
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--replay", default="replays")
+    parser.add_argument("--speed", type=float, default=400)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="sweep-provider-") as folder:
+        world = World(Settings(replay=asked.replay, speed=asked.speed, seed="sweep"))
+        simulator = Simulator(folder=Path(folder), clock=SystemClock(), world=world, render=copier(small_clip()))
+        simulator.app = Late(simulator)  # type: ignore[assignment]
+        await serve("127.0.0.1", 0, simulator, ready=partial(print, flush=True))
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        anyio.run(main)
