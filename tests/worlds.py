@@ -1,5 +1,8 @@
 """A whole world in one process: the simulator behind its HTTP face, and this program's own adapters in front of it.
 
+By default the two meet in process; with a `portal` (an event loop in a thread of its own) the simulator listens on a port of
+this machine and everything goes over a real socket, whatever event loop the run itself has.
+
 Only what is slow is stood in for: clips are a few bytes, probes believe them, and time runs a hundred times faster. The
 verdict on money comes from the simulator's books.
 """
@@ -9,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -17,6 +21,8 @@ from typing import Any
 
 import anyio
 import httpx
+from anyio.abc import TaskStatus
+from anyio.from_thread import BlockingPortal
 
 from manifest_runner.adapters.downloads import HttpDownloads
 from manifest_runner.adapters.files import RepositoryFiles
@@ -37,7 +43,7 @@ from manifest_runner.engine import Options, Outside, execute
 from manifest_runner.errors import MediaError
 from manifest_runner.ports import SpendingLimits
 from manifest_runner.simulator.faults import Faults
-from manifest_runner.simulator.server import Simulator
+from manifest_runner.simulator.server import Simulator, serve
 from manifest_runner.simulator.world import Settings, World
 from tests.builders import CARD, FACTS, manifest_of
 
@@ -47,16 +53,18 @@ FTYP = b"\x00\x00\x00\x18ftypisom"
 
 
 class FastClock:
-    """The machine's clock, a hundred times faster."""
+    """The machine's clock, a hundred times faster from the moment on at which it is made."""
 
     def __init__(self, factor: float = 100.0) -> None:
         self.factor = factor
+        self._began = time.time(), time.monotonic()
 
     def monotonic(self) -> float:
         return time.monotonic() * self.factor
 
     def wall(self) -> float:
-        return 1_800_000_000.0 + time.monotonic() * self.factor
+        wall, monotonic = self._began
+        return wall + (time.monotonic() - monotonic) * self.factor
 
     def jitter(self) -> float:
         return 0.5
@@ -100,18 +108,28 @@ class Studio:
     runs: int = 0
     clock: FastClock = field(default_factory=FastClock)
     simulator: Simulator | None = None
+    portal: BlockingPortal | None = None
+    address: str = URL
+    _served: Future[Any] | None = None
 
     async def __aenter__(self) -> Studio:
         """Open the provider, which outlives the runs."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.simulator = Simulator(folder=self.folder / "sim", clock=self.clock, world=World(self.settings), base_url=URL,
+        local = URL if self.portal is None else ""
+        self.simulator = Simulator(folder=self.folder / "sim", clock=self.clock, world=World(self.settings), base_url=local,
                                    faults=Faults(self.faults), render=stand_in)
-        await self.simulator.__aenter__()
+        if self.portal is None:
+            await self.simulator.__aenter__()
+        else:
+            self._served, self.address = self.portal.start_task(_serve, self.simulator)
         return self
 
     async def __aexit__(self, *details: Any) -> None:
         assert self.simulator is not None
-        await self.simulator.__aexit__(None, None, None)
+        if self._served is not None:
+            self._served.cancel()  # it ends in its own time: nobody waits for a server that nobody asks any more
+        else:
+            await self.simulator.__aexit__(None, None, None)
 
     def fault(self, *texts: str) -> None:
         """From now on these faults, and no others."""
@@ -136,9 +154,9 @@ class Studio:
     async def _outside(self, stack: AsyncExitStack) -> Outside:
         assert self.simulator is not None
         clock, simulator = self.clock, self.simulator
-        transport = httpx.ASGITransport(simulator.app)
-        gateway = await stack.enter_async_context(HttpGateway(URL, Secret("key"), transport=transport, clock=clock))
-        downloads = await stack.enter_async_context(HttpDownloads(transport=transport, clock=clock))
+        transport = httpx.ASGITransport(simulator.app) if self.portal is None else None
+        gateway = await stack.enter_async_context(HttpGateway(self.address, Secret("key"), transport=transport, clock=clock))
+        downloads = await stack.enter_async_context(HttpDownloads(transport=transport, clock=clock, allow_local=True))
         self.runs += 1
         ledger = stack.enter_context(SqliteLedger(self.folder / "ledger", account="a", run=f"{self.runs}", wall=clock.wall))
         (self.folder / "show.yaml").write_text(self.text)
@@ -179,6 +197,8 @@ class Studio:
 
     def books(self) -> dict[str, Any]:
         assert self.simulator is not None
+        if self.portal is not None:  # in the loop that the world lives in
+            return self.portal.call(self.simulator.books)
         return self.simulator.books()
 
     def jobs_made(self) -> int:
@@ -196,6 +216,10 @@ class Studio:
     def done(self) -> bool:
         """Whether nothing is left to do."""
         return all(change.action is Action.KEEP for change in self.plan().changes)
+
+
+async def _serve(simulator: Simulator, *, task_status: TaskStatus[str]) -> None:
+    await serve("127.0.0.1", 0, simulator, ready=task_status.started)
 
 
 def endings(report: Report | None) -> dict[str, Ending]:

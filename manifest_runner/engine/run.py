@@ -78,7 +78,7 @@ class _Run:
         self.outcomes: dict[Where, Outcome] = {}
         self.halt: ManifestRunnerError | None = None
         self.places = {(change.shot, change.take): place for place, change in enumerate(plan.changes)}
-        self.submissions = Submissions(card, outside, options, self._halted)
+        self.submissions = Submissions(card, outside, options, self._halted, self._halt)
         self.pictures = Pictures(outside)
         self.keeper = LockKeeper(outside.lock, outside.clock, options.lock_every)
 
@@ -110,13 +110,17 @@ class _Run:
             await self.keeper.flush()
         except ManifestRunnerError as error:
             error.hint = error.hint or "the ledger has everything: mend this, then run `manifest-runner lock` on the manifest"
-            self.halt = self.halt or error
+            self._halt(error)
 
     def _place(self, key: TakeKey) -> int:
         return self.places[key.shot, key.take]
 
     def _halted(self) -> bool:
         return self.halt is not None
+
+    def _halt(self, cause: ManifestRunnerError) -> None:
+        """Nothing more leaves. The first cause is the one that is told."""
+        self.halt = self.halt or cause
 
     async def _take(self, change: Change) -> None:
         """One change, from start to outcome. Errors of this program end the take, not the run."""
@@ -126,10 +130,10 @@ class _Run:
         except BudgetExceeded as error:
             outcome = Outcome(key=key, action=change.action, ending=Ending.OVER_BUDGET, words=error.message)
         except Halt as error:
-            self.halt = self.halt or error.cause
+            self._halt(error.cause)
             outcome = self._failed(key, change, error.cause)
         except (LedgerError, Unauthorized) as error:  # without a ledger, or a key, nothing more may leave
-            self.halt = self.halt or error
+            self._halt(error)
             outcome = self._failed(key, change, error)
         except ManifestRunnerError as error:
             outcome = self._failed(key, change, error)
@@ -143,8 +147,11 @@ class _Run:
         """What an error means for its take: a job that is alive at the gateway is unfinished, whatever kept us from it."""
         job = self.jobs.get((key.shot, key.take))
         alive = isinstance(error, NotSent | Throttled) or (
-            isinstance(error, ProviderError) and job is not None and job.state in IN_FLIGHT)
-        return Outcome(key=key, action=change.action, ending=Ending.UNFINISHED if alive else Ending.FAILED,
+            isinstance(error, ProviderError | LedgerError) and job is not None and job.state in IN_FLIGHT)
+        ending = Ending.UNFINISHED if alive else Ending.FAILED
+        if job is not None and job.state is JobState.IN_DOUBT:
+            ending = Ending.IN_DOUBT
+        return Outcome(key=key, action=change.action, ending=ending,
                        words=error.words if isinstance(error, ProviderError) and error.words else error.message,
                        charged=self._charged(key), job=job)
 

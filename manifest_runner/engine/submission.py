@@ -82,19 +82,21 @@ class Line:
 
 
 class Submissions:
-    """The way out of a run for all its takes. `halted` tells when nothing more may leave; `freed` wakes who waits for a place
-    among the jobs in flight.
+    """The way out of a run for all its takes. `halted` tells when nothing more may leave, and `halt` says so; `freed` wakes who
+    waits for a place among the jobs in flight.
 
     At most `AT_ONCE` takes are between their admission and the answer to their POST. So a run that is stopped, by a signal
     or by an empty account, has no more than these to see through: whatever waits for a connection has not been admitted.
     """
 
-    def __init__(self, card: ModelCard, outside: Outside, options: Options, halted: Callable[[], bool]) -> None:
+    def __init__(self, card: ModelCard, outside: Outside, options: Options, halted: Callable[[], bool],
+                 halt: Callable[[ManifestRunnerError], None]) -> None:
         self.line = Line()
         self._card = card
         self._outside = outside
         self._options = options
         self._halted = halted
+        self._halt = halt
         self._freed = anyio.Event()
         self._slots = anyio.Semaphore(AT_ONCE)
 
@@ -190,6 +192,8 @@ class Submissions:
                 attempt.certain = attempt.certain and not isinstance(trouble, FateUnknown)
             else:
                 event = InDoubt(words="the run that was sending it ended before the answer came")
+            if halting is not None:
+                self._halt(halting.cause)  # before its place is given up: whoever waits for it must not leave any more
             if event is not None:
                 attempt.job = await _record(job, event, self._outside)
                 tell(event, attempt.job)

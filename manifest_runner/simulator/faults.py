@@ -3,8 +3,8 @@
     submit:500        submit:500-after  submit:429:retry-after=2   submit:429:retry-after=date   submit:429=balance exhausted
     submit:drop-before   submit:drop-after   submit:malformed-202   submit:other-job   submit:slow=3
     poll:404          poll:429:retry-after=2   poll:drop   poll:malformed   poll:unknown-status   poll:stuck   poll:slow=3
-    job:fail=words    job:no-outputs    charge:+10
-    download:403      download:drop     download:truncated   download:garbage   download:slow=3
+    job:fail=words    job:no-outputs    job:short    charge:+10
+    download:403      download:drop     download:truncated   download:garbage   download:other   download:slow=3
 
 Any HTTP status from 400 to 599 may stand for the ones above. A rule may end in `@N` (only the Nth such request), `xN` (the
 first N) or `%N` (every Nth), and then in `shot=SH0010` (only requests whose external task id begins so; only those are
@@ -12,7 +12,8 @@ counted). After words, `xN` needs a space before it.
 
 Laws: each rule counts for itself every request that it could strike, whether or not it does; of several that strike one
 request, the first wins. `-after`, `drop-after`, `malformed-202` and `other-job` strike once the job is made, `drop-before`
-and a plain status come instead of making it.
+and a plain status come instead of making it. `job:short` is a clip half as long as asked; `download:other` gives bytes that
+are a clip too, and not the same ones.
 """
 
 from __future__ import annotations
@@ -80,10 +81,10 @@ _KINDS: dict[Phase, tuple[str, str]] = {
         rf"{_STATUS}{_RETRY}{_WORDS}|(?P<kind>drop|malformed|unknown-status|stuck)|{_SECONDS}",
         "STATUS[:retry-after=VALUE][=words], drop, malformed, unknown-status, stuck, slow=SECONDS",
     ),
-    Phase.JOB: (r"fail=(?P<words>.+?)|(?P<kind>no-outputs)", "fail=WORDS, no-outputs"),
+    Phase.JOB: (r"fail=(?P<words>.+?)|(?P<kind>no-outputs|short)", "fail=WORDS, no-outputs, short"),
     Phase.CHARGE: (r"(?P<amount>[+-]\d+(?:\.\d+)?)", "+CREDITS, -CREDITS"),
-    Phase.DOWNLOAD: (rf"{_STATUS}{_WORDS}|(?P<kind>drop|truncated|garbage)|{_SECONDS}",
-                     "STATUS, drop, truncated, garbage, slow=SECONDS"),
+    Phase.DOWNLOAD: (rf"{_STATUS}{_WORDS}|(?P<kind>drop|truncated|garbage|other)|{_SECONDS}",
+                     "STATUS, drop, truncated, garbage, other, slow=SECONDS"),
 }
 
 _SHOT = r"(?:\s+shot=(?P<shot>\S+))?"
