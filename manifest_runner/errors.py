@@ -184,13 +184,15 @@ class FateUnknown(ProviderError):
 
 
 class Throttled(ProviderError):
-    """Too many requests or too many jobs in flight. `retry_after` is in seconds, or None where nothing was said."""
+    """Too many requests, or (`crowded`) too many jobs in flight. `retry_after` is in seconds, None where nothing was said."""
 
     code = "throttled"
 
-    def __init__(self, message: str, *, retry_after: float | None, status: int | None = 429, words: str = "") -> None:
+    def __init__(self, message: str, *, retry_after: float | None, status: int | None = 429, words: str = "",
+                 crowded: bool = False) -> None:
         super().__init__(message, status=status, words=words)
         self.retry_after = retry_after
+        self.crowded = crowded
 
 
 class Refused(ProviderError):

@@ -26,6 +26,7 @@ from manifest_runner.core.model import (
     Rate,
     TakeKey,
 )
+from manifest_runner.core.pace import Patience
 
 
 class Clock(Protocol):
@@ -76,7 +77,11 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Not yet: ask again after `seconds`. `why` is `rate`, `concurrency` or `pause`."""
+    """Not yet: ask again after `seconds`, not earlier and not much later, because others are told other moments.
+
+    `why` is `rate` or `concurrency` (the limits of operator and manifest), `pace`, `crowd` or `pause` (what the gateway has
+    asked for), or `turn` (somebody else has waited longer).
+    """
 
     seconds: float
     why: str
@@ -99,8 +104,9 @@ class Ledger(Protocol):
     async def admit(self, intent: Intent, limits: SpendingLimits) -> Admission:
         """In one durable transaction: check rate, concurrency and credits, reserve, and record the intent.
 
-        For an intent that is already recorded and still `INTENDED`, only the rate counts: its reservation stands and
-        the job returned carries the *stored* body; `Held` where the process that recorded it still runs and is another.
+        For an intent that is already recorded and still `INTENDED`, only the rate and what the gateway has asked for count: its
+        reservation stands and the job returned carries the *stored* body; `Held` where the process that recorded it still
+        runs and is another.
         `Held` too where a clip of this very request is stored for this take already: nothing is bought twice.
         Raises `BudgetExceeded` where a credit limit would be passed.
         """
@@ -116,8 +122,14 @@ class Ledger(Protocol):
         returned as it stands."""
         ...
 
-    async def pause(self, seconds: float) -> None:
-        """No submission of this account for so long (a 429 was seen)."""
+    async def throttled(self, external_task_id: ExternalTaskId, seconds: float | None, *,
+                        crowded: bool = False) -> Patience | None:
+        """The gateway has answered a submission with a 429 and asked to wait `seconds` (None: it did not say): for every task
+        of the account a pause, and from then on a slower pace, or, where `crowded`, fewer jobs in flight. No reservation
+        changes.
+
+        What is now asked of everybody; None where this refusal belongs to a burst that has been counted already.
+        """
         ...
 
     async def jobs(self, manifest: str) -> Sequence[Job]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 
 from manifest_runner.core import limits as rules
+from manifest_runner.core import pace, turns
 from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Submitted
 from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState
 from manifest_runner.errors import LedgerError
@@ -35,7 +36,8 @@ class Books:
     """What a ledger file would hold for one account. Entries keep the order in which they were made."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
-    meter: rules.Meter = field(default_factory=rules.Meter)
+    meter: pace.Meter = field(default_factory=pace.Meter)
+    waiters: dict[str, turns.Waiter] = field(default_factory=dict)
     events: list[tuple[str | None, object]] = field(default_factory=list)
     alive: set[str] = field(default_factory=set)
 
@@ -55,7 +57,7 @@ class InMemoryLedger:
 
     async def admit(self, intent: Intent, limits: SpendingLimits) -> Admission:
         now = self._wall()
-        self.books.meter = rules.steady(self.books.meter, now)
+        self.books.meter = pace.steady(self.books.meter, now)
         known = self.books.entries.get(intent.external_task_id) or self._unfinished(intent) or self._stored(intent)
         if known is not None:
             theirs = known.sender != self.run and known.sender in self.books.alive
@@ -68,13 +70,15 @@ class InMemoryLedger:
             spent = self.run_spending(intent.key.manifest)
             rules.refuse_overspending(limits.run_credits, spent, intent.reserved, of="this run")
             rules.refuse_overspending(limits.daily_credits, self.day_spending(), intent.reserved, of="today (UTC)")
-        if pause := rules.pause_left(self.books.meter, now):
-            return Wait(seconds=pause, why="pause")
-        if rate := rules.rate_left(self.books.meter, limits.rate, now):
-            return Wait(seconds=rate, why="rate")
-        if known is None and limits.concurrency is not None and self.in_flight() >= limits.concurrency:
-            return Wait(seconds=1.0, why="concurrency")
-        self.books.meter = rules.take_slot(self.books.meter, limits.rate, now)
+        name = (intent if known is None else known.job.intent).external_task_id
+        answer = turns.ask(self.books.meter, list(self.books.waiters.values()), name, again=known is not None, rate=limits.rate,
+                           concurrency=limits.concurrency, flying=lambda only: self.in_flight(accepted=only), now=now)
+        self.books.meter = answer.meter
+        for gone in answer.gone:
+            self.books.waiters.pop(gone)
+        if answer.waiter is not None:
+            self.books.waiters[name] = answer.waiter
+            return Wait(seconds=answer.seconds, why=answer.why)
         if known is None:
             known = Entry(job=Job(intent=intent, state=JobState.INTENDED), run=self.run, day=int(now // DAY), touched=now,
                           sender=self.run)
@@ -108,17 +112,29 @@ class InMemoryLedger:
         entry = self.books.entries.get(external_task_id)
         if entry is None:
             raise LedgerError(f"no submission {external_task_id}")
-        job = rules.apply(entry.job, event)
+        job, left = rules.apply(entry.job, event), entry.touched
+        sent = entry.job.state is JobState.INTENDED and job.state is JobState.SUBMITTED
         entry.job = job if job.charged is None else replace(job, charged=_micro(job.charged))
         entry.touched = self._wall()
         if job.state not in HOLDING and not entry.settled_by:
             entry.settled_by = self.run
+        if sent:
+            now = self._wall()
+            self.books.meter = pace.accepted(pace.steady(self.books.meter, now), left, self.in_flight(accepted=True))
         self.books.events.append((external_task_id, event))
         return entry.job
 
-    async def pause(self, seconds: float) -> None:
+    async def throttled(self, external_task_id: ExternalTaskId, seconds: float | None, *,
+                        crowded: bool = False) -> pace.Patience | None:
         now = self._wall()
-        self.books.meter = rules.paused(rules.steady(self.books.meter, now), seconds, now)
+        entry = self.books.entries.get(external_task_id)
+        left = now if entry is None else entry.touched
+        before = pace.steady(self.books.meter, now)
+        self.books.meter = (pace.crowded(before, seconds, left, self.in_flight(accepted=True), now) if crowded
+                            else pace.slowed(before, seconds, left, now))
+        same = all(getattr(before, name) == getattr(self.books.meter, name)
+                   for name in ("peak", "slowed_at", "places", "crowded_at"))
+        return None if same else pace.patience(self.books.meter, now)
 
     async def jobs(self, manifest: str) -> Sequence[Job]:
         mine = [entry.job for entry in self.books.entries.values() if entry.job.intent.key.manifest == manifest]
@@ -137,10 +153,10 @@ class InMemoryLedger:
         return sum((rules.cost(entry.job) for entry in self.books.entries.values()
                     if entry.day == today or entry.job.state in HOLDING), Decimal(0))
 
-    def in_flight(self) -> int:
-        """Jobs that hold a place, without the forgotten ones."""
+    def in_flight(self, *, accepted: bool = False) -> int:
+        """Jobs that hold a place, without the forgotten ones; or of these the ones that the gateway has accepted."""
         now = self._wall()
-        return sum(entry.job.state in IN_FLIGHT
+        return sum(entry.job.state in IN_FLIGHT and not (accepted and entry.job.state is JobState.INTENDED)
                    and -3600 <= now - entry.touched <= (120 if entry.job.state is JobState.INTENDED else 3600)
                    for entry in self.books.entries.values())
 

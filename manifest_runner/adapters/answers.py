@@ -31,6 +31,15 @@ _ACCOUNT_EMPTY = re.compile(
     r"|exceeded\s+your\s+current\s+quota.{0,40}billing|quota[\s_-]+exceeded.{0,40}\bbalance\s+(?:is\s+)?(?:0|zero|empty)\b",
     re.IGNORECASE | re.DOTALL)
 
+# What too many jobs at once sounds like. Concurrent *requests* and connections are a matter of pace, not of places.
+_NO_REQUESTS = r"(?![\s_-]+(?:api[\s_-]+|http[\s_-]+)?(?:requests?|connections?|calls?))"
+_CROWDED = re.compile(
+    rf"(?<![a-z])concurren(?:cy|t|tly)(?![a-z]){_NO_REQUESTS}"
+    rf"|(?<![a-z])(?:parallel|simultaneous(?:ly)?)(?![a-z]){_NO_REQUESTS}"
+    r"|(?<![a-z])in[\s_-]?flight(?![a-z])"
+    r"|too[\s_-]+many[\s_-]+(?:[a-z]+[\s_-]+){0,2}?(?:jobs|tasks|generations|renders|videos)(?![a-z])",
+    re.IGNORECASE)
+
 _WORD_KEYS = ("error", "code", "type", "message", "error_message", "detail", "msg", "reason", "failure_reason")
 
 
@@ -90,13 +99,21 @@ def is_account_empty(status: int, texts: Sequence[str]) -> bool:
     return any(_ACCOUNT_EMPTY.search(text[:2000]) for text in judged)
 
 
-def retry_after(value: str | None, date: str | None, now: float) -> float | None:
-    """Seconds to wait by a Retry-After header (seconds or a date), from 0 to 3600; None where it is absent or unreadable.
+def is_crowded(texts: Sequence[str]) -> bool:
+    """Whether a 429 that is not about money means too many jobs at once, and not too many requests: by its words."""
+    return any(_CROWDED.search(text[:2000]) for text in texts)
+
+
+def retry_after(values: Sequence[str], date: str | None, now: float) -> float | None:
+    """Seconds to wait by the Retry-After headers (seconds or dates), from 0 to 3600; None where none is there or readable. Of
+    several, as a gateway and a proxy in front of it may send them, the longest counts.
 
     A date is counted from the answer's own Date header, so that a wrong clock here does not matter; else from `now`.
     """
-    if value is None:
-        return None
+    return max((wait for value in values if (wait := _wait_of(value, date, now)) is not None), default=None)
+
+
+def _wait_of(value: str, date: str | None, now: float) -> float | None:
     if _NUMBER.fullmatch(value.strip()):
         seconds = float(value)
     else:

@@ -29,6 +29,7 @@ from manifest_runner.adapters.answers import (
     error_texts,
     is_account_empty,
     is_certificate_failure,
+    is_crowded,
     parse_json,
     printable,
     retry_after,
@@ -221,14 +222,15 @@ class HttpGateway:
                                 hint="add credits to the account, then run the same command again")
         if status == 429:
             wait = self._retry_after(answer)
-            return Throttled(f"the gateway asks for patience (429): {words}", retry_after=wait, words=words)
+            return Throttled(f"the gateway asks for patience (429): {words}", retry_after=wait, words=words,
+                             crowded=is_crowded(error_texts(answer.text)))
         if status in (401, 403):
             return Unauthorized(f"the gateway did not accept the API key ({status}): {words}", status=status, words=words,
                                 hint="check TRINETRA_API_KEY, or the file given with --key-file")
         return None
 
     def _retry_after(self, answer: _Answer) -> float | None:
-        return retry_after(answer.headers.get("Retry-After"), answer.headers.get("Date"), self._clock.wall())
+        return retry_after(answer.headers.get_list("Retry-After"), answer.headers.get("Date"), self._clock.wall())
 
     def _document(self, data: Mapping[str, Any], job_id: JobId, text: str) -> JobDocument:
         charged, doubt = credits_of(data.get("credits_charged"))

@@ -17,7 +17,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -30,8 +30,10 @@ from manifest_runner.adapters.ledger_books import Books, detail_of
 from manifest_runner.adapters.ledger_rows import Row, changed_row, from_micro, new_row, sealed, to_micro
 from manifest_runner.adapters.ledger_runs import RunMark, is_alive
 from manifest_runner.core import limits as rules
+from manifest_runner.core import pace, turns
 from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Intended, Progressed, Submitted
 from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState
+from manifest_runner.core.pace import Patience
 from manifest_runner.errors import LedgerError, ManifestRunnerError
 from manifest_runner.ports import Admission, Admitted, Held, SpendingLimits, Wait
 
@@ -41,9 +43,6 @@ up again, and a place held for ever would stop the account. Its reservation stan
 
 INTENT_SECONDS = 120.0
 """The same for an intent without an answer: sending takes seconds, so its process is gone."""
-
-CONCURRENCY_SECONDS = 1.0
-"""When to ask again for a place in flight: short beside a render of minutes, long beside a question of microseconds."""
 
 T = TypeVar("T")
 
@@ -168,15 +167,27 @@ class SqliteLedger:
             settled_by = row.settled_by or ("" if after.state in HOLDING else self._run)
             changed = self._storable(partial(changed_row, row, after, settled_by=settled_by, now=now))
             self._books.update(changed)
+            if before.state is JobState.INTENDED and after.state is JobState.SUBMITTED:
+                self._learn(row.touched, now)
             self._books.note(type(event).__name__, detail_of(event), now, external_task_id)
             return self._books.job(changed)
 
-    def pause(self, seconds: float) -> None:
-        """Submit nothing for this account for so long (an hour at most). A longer pause that is under way stands."""
+    def throttled(self, external_task_id: ExternalTaskId, seconds: float | None, *, crowded: bool = False) -> Patience | None:
+        """The gateway has refused a submission for now and asked to wait `seconds` (an hour at most): see `ports.Ledger`. A
+        longer pause that is under way stands."""
         with self._transaction():
             now = self._wall()
-            self._books.keep_meter(rules.paused(rules.steady(self._books.meter(), now), seconds, now))
-            self._books.note("Paused", {"seconds": str(seconds)}, now)
+            row = self._books.find(external_task_id)
+            left = now if row is None else row.touched  # an intent is touched when it is admitted
+            before = pace.steady(self._books.meter(), now)
+            after = (pace.crowded(before, seconds, left, self._accepted(now), now) if crowded
+                     else pace.slowed(before, seconds, left, now))
+            self._books.keep_meter(after)
+            told = pace.patience(after, now)
+            self._books.note("Throttled", {"said": seconds, "crowded": crowded, **asdict(told)}, now,
+                             None if row is None else external_task_id)
+            counted = (before.peak, before.slowed_at, before.places, before.crowded_at)
+            return None if counted == (after.peak, after.slowed_at, after.places, after.crowded_at) else told
 
     def jobs(self, manifest: str) -> list[Job]:
         """The latest attempt of every take of a manifest, ordered by shot and take."""
@@ -253,11 +264,9 @@ class SqliteLedger:
         fresh = row.sender == self._run  # then this run knows what became of it; of another's, bytes may have left
         if job.state is not JobState.INTENDED or (not fresh and is_alive(self._path, row.sender)):
             return Held(job=job)
-        meter = self._meter(now)
-        wait = _turn(meter, limits, now)
+        wait = self._wait(job.intent, limits, now, again=True)
         if wait is not None:
             return wait
-        self._books.keep_meter(rules.take_slot(meter, limits.rate, now))
         self._books.update(sealed(row._replace(sender=self._run, touched=now)))
         self._books.note("Intended", {"again": True, "run": self._run}, now, row.external_task_id)
         return Admitted(job=job, fresh=fresh)
@@ -283,12 +292,7 @@ class SqliteLedger:
         intent = replace(intent, reserved=from_micro(to_micro(intent.reserved)))
         # Credits first: a run that has spent its limit is told so at once, not after a wait for its turn.
         self._check_credits(intent, limits, now)
-        meter = self._meter(now)
-        wait = _turn(meter, limits, now) or self._place(limits, now)
-        if wait is not None:
-            return wait
-        self._books.keep_meter(rules.take_slot(meter, limits.rate, now))
-        return Admitted(job=self._insert(intent, now))
+        return self._wait(intent, limits, now) or Admitted(job=self._insert(intent, now))
 
     def _insert(self, intent: Intent, now: float) -> Job:
         row = self._storable(
@@ -305,23 +309,38 @@ class SqliteLedger:
             spent = from_micro(self._books.day_spending(self._day(now)))
             rules.refuse_overspending(limits.daily_credits, spent, intent.reserved, of="today (UTC)")
 
-    def _meter(self, now: float) -> rules.Meter:
+    def _wait(self, intent: Intent, limits: SpendingLimits, now: float, *, again: bool = False) -> Wait | None:
+        """What pace, places in flight and the queue say. None: its turn has come, and the slot is taken."""
         stored = self._books.meter()
-        meter = rules.steady(stored, now)
-        if meter != stored:
-            self._books.keep_meter(meter)
-        return meter
-
-    def _place(self, limits: SpendingLimits, now: float) -> Wait | None:
-        """What the limit of jobs in flight says. Forgotten ones are only sorted out where they would matter."""
-        limit = limits.concurrency
-        if limit is None or self._books.in_flight() < limit or self._in_flight(now) < limit:
+        answer = turns.ask(pace.steady(stored, now), self._books.waiters(), intent.external_task_id, again=again,
+                           rate=limits.rate, concurrency=limits.concurrency, now=now,
+                           flying=lambda accepted: self._accepted(now) if accepted else self._in_flight(now))
+        if answer.meter != stored:
+            self._books.keep_meter(answer.meter)
+        for name in answer.gone:
+            self._books.forget_waiter(name)
+        if answer.waiter is None:
             return None
-        return Wait(seconds=CONCURRENCY_SECONDS, why="concurrency")
+        self._books.keep_waiter(answer.waiter)
+        return Wait(seconds=answer.seconds, why=answer.why)
+
+    def _learn(self, left: float, now: float) -> None:
+        """The gateway has accepted a submission: what it taught about pace and places recovers a step."""
+        meter = self._books.meter()
+        if meter.peak is not None or meter.places is not None:
+            self._books.keep_meter(pace.accepted(pace.steady(meter, now), left, self._accepted(now)))
 
     def _in_flight(self, now: float) -> int:
+        """Jobs that hold a place, without the forgotten ones."""
+        return self._touched(IN_FLIGHT, now)
+
+    def _accepted(self, now: float) -> int:
+        """The same, of those that the gateway has accepted."""
+        return self._touched(IN_FLIGHT - {JobState.INTENDED}, now)
+
+    def _touched(self, states: frozenset[JobState], now: float) -> int:
         # An hour ahead too: a clock that was stepped back must not make forgotten jobs look alive for ever.
-        age = {state: INTENT_SECONDS if state is JobState.INTENDED else FLIGHT_SECONDS for state in IN_FLIGHT}
+        age = {state: INTENT_SECONDS if state is JobState.INTENDED else FLIGHT_SECONDS for state in states}
         return sum(self._books.touched(state, now - age[state], now + FLIGHT_SECONDS) for state in age)
 
     def _day(self, now: float) -> str:
@@ -335,12 +354,3 @@ class SqliteLedger:
             return make()
         except (ValueError, TypeError, RecursionError) as error:
             raise LedgerError(f"the ledger at {self._path} cannot hold this: {error}") from error
-
-
-def _turn(meter: rules.Meter, limits: SpendingLimits, now: float) -> Wait | None:
-    """What pause and rate say."""
-    if pause := rules.pause_left(meter, now):
-        return Wait(seconds=pause, why="pause")
-    if rate := rules.rate_left(meter, limits.rate, now):
-        return Wait(seconds=rate, why="rate")
-    return None

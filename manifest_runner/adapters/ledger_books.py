@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 
 from manifest_runner.adapters import ledger_schema as schema
 from manifest_runner.adapters.ledger_rows import COLUMNS, OF_JOB, Row, job_of
 from manifest_runner.core.lifecycle import Event, Intended, Stored
-from manifest_runner.core.limits import Meter
 from manifest_runner.core.model import Job
+from manifest_runner.core.pace import Meter
+from manifest_runner.core.turns import Waiter
 from manifest_runner.errors import LedgerError
 
 _CHANGING = ("touched", "sender", "settled_by", "state", "charged", "job_id", "error", "artifacts", "seal")
@@ -26,6 +27,11 @@ _SELECT = f"SELECT {', '.join(COLUMNS)} FROM jobs JOIN requests USING (seq) WHER
 _INSERT_JOB = f"INSERT INTO jobs ({', '.join(COLUMNS[OF_JOB])}) VALUES ({', '.join('?' * len(COLUMNS[OF_JOB]))})"  # noqa: S608
 _INSERT_REQUEST = "INSERT INTO requests (seq, model, params, body) VALUES (?, ?, ?, ?)"
 _UPDATE_JOB = f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in _CHANGING)} WHERE seq = ?"  # noqa: S608
+_METER = tuple(field.name for field in fields(Meter))
+_KEEP_METER = f"INSERT OR REPLACE INTO meters (account, {', '.join(_METER)}) VALUES (?{', ?' * len(_METER)})"  # noqa: S608
+_SELECT_METER = f"SELECT {', '.join(_METER)} FROM meters WHERE account = ?"  # noqa: S608
+_OPTIONAL = frozenset({"slot", "peak", "places"})
+_COUNTS = frozenset({"sent", "calm", "places", "easy"})
 _TALLY = f"""
 INSERT INTO tallies (account, scope, name, part, cost, held, flying)
 SELECT account, scope, name, part, cost * ?1, held * ?1, flying * ?1 FROM ({schema.SHARES}) WHERE seq = ?2
@@ -106,11 +112,6 @@ class Books:
         """The reservations of open jobs in a tally."""
         return self._sums(scope, name)[1]
 
-    def in_flight(self) -> int:
-        """Jobs in flight, with those that were forgotten."""
-        statement = f"SELECT coalesce(sum(flying), 0) FROM tallies WHERE {self._mine} AND scope = 'account'"  # noqa: S608
-        return int(self.execute(statement, self._account).fetchone()[0])
-
     def touched(self, state: str, since: float, until: float) -> int:
         """Jobs in a state that were last touched in a span of time."""
         statement = f"SELECT count(*) FROM jobs WHERE {self._mine} AND state = ? AND touched BETWEEN ? AND ?"  # noqa: S608
@@ -126,17 +127,40 @@ class Books:
 
     def meter(self) -> Meter:
         """The account's meter. Raises `LedgerError` where it cannot be one."""
-        found = self.execute("SELECT slot, paused_at, pause FROM meters WHERE account = ?", self._account).fetchone()
+        found = self.execute(_SELECT_METER, self._account).fetchone()
         if found is None:
             return Meter()
-        if not all(isinstance(value, float) or value is None for value in found):
-            raise schema.damaged(self._path, "its rate meter does not hold times")
-        return Meter(slot=found[0], paused_at=found[1], pause=found[2])
+        values = dict(zip(_METER, found, strict=True))
+        for name, value in values.items():
+            fits = isinstance(value, int if name in _COUNTS else float) or (value is None and name in _OPTIONAL)
+            if not fits or (name in _COUNTS | {"peak"} and value is not None and value < 0):
+                raise schema.damaged(self._path, "its rate meter does not hold times and counts")
+        return Meter(**values)
 
     def keep_meter(self, meter: Meter) -> None:
         """Remember the account's meter."""
-        self.execute("INSERT OR REPLACE INTO meters (account, slot, paused_at, pause) VALUES (?, ?, ?, ?)", self._account,
-                     meter.slot, meter.paused_at, meter.pause)
+        self.execute(_KEEP_METER, self._account, *astuple(meter))
+
+    # ── the queue ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def waiters(self) -> list[Waiter]:
+        """Everybody who has asked and was told to wait, also those who never came back."""
+        found = self.execute("SELECT name, again, since, ready, holds, places FROM waiters WHERE account = ?", self._account)
+        waiters = [Waiter(name=name, again=bool(again), since=since, ready=ready, holds=holds, places=places)
+                   for name, again, since, ready, holds, places in found]
+        if not all(isinstance(time, float) for one in waiters for time in (one.since, one.ready, one.holds)):
+            raise schema.damaged(self._path, "its queue does not hold times")
+        return waiters
+
+    def keep_waiter(self, waiter: Waiter) -> None:
+        """Remember who waits."""
+        self.execute("INSERT OR REPLACE INTO waiters (account, name, again, since, ready, holds, places) "
+                     "VALUES (?, ?, ?, ?, ?, ?, ?)", self._account, waiter.name, waiter.again, waiter.since, waiter.ready,
+                     waiter.holds, waiter.places)
+
+    def forget_waiter(self, name: str) -> None:
+        """It has gone, or will not come."""
+        self.execute("DELETE FROM waiters WHERE account = ? AND name = ?", self._account, name)
 
 
 def detail_of(event: Event) -> Mapping[str, object]:

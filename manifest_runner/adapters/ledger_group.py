@@ -16,6 +16,7 @@ import anyio.to_thread
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.core.lifecycle import Event
 from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId
+from manifest_runner.core.pace import Patience
 from manifest_runner.errors import LedgerError, ManifestRunnerError
 from manifest_runner.ports import Admission, SpendingLimits
 
@@ -53,9 +54,10 @@ class GroupLedger:
         """See `ports.Ledger.record`. Also raises `Conflict` where the gateway names another job than before."""
         return await self._do(partial(self._ledger.record, external_task_id, event))
 
-    async def pause(self, seconds: float) -> None:
-        """See `ports.Ledger.pause`."""
-        await self._do(partial(self._ledger.pause, seconds))
+    async def throttled(self, external_task_id: ExternalTaskId, seconds: float | None, *,
+                        crowded: bool = False) -> Patience | None:
+        """See `ports.Ledger.throttled`."""
+        return await self._do(partial(self._ledger.throttled, external_task_id, seconds, crowded=crowded))
 
     async def jobs(self, manifest: str) -> Sequence[Job]:
         """See `ports.Ledger.jobs`."""

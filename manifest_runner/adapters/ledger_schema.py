@@ -4,7 +4,8 @@ Laws:
 
 - A ledger appears whole or not at all. It is built under another name and linked into place, so an empty or unfinished
   file under the ledger's name is damage and never a fresh start with nothing spent.
-- Before the first write the whole file is checked, and the tallies are counted again from the jobs themselves.
+- Before the first write the whole file is checked, and the tallies are counted again from the jobs themselves; then a ledger
+  of an older version is brought to this one, whole or not at all. Looking at it needs no change.
 - What SQLite cannot do is a `LedgerError`, and no submission follows a `LedgerError`.
 """
 
@@ -21,7 +22,7 @@ from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT
 from manifest_runner.core.model import JobState
 from manifest_runner.errors import LedgerError
 
-VERSION = 1
+VERSION = 2
 """`PRAGMA user_version`: raised with every change that an older program could not live with."""
 
 APPLICATION = 0x4D524C47
@@ -62,6 +63,26 @@ CREATE INDEX jobs_by_take ON jobs (account, manifest, shot, take, attempt);
 CREATE INDEX jobs_by_state ON jobs (account, state, touched);
 """
 
+# From each version to the next. A new ledger goes the same way, so that there is one shape and it is tested with every test.
+# An older program that has the file open when it is changed can go on writing what it knows.
+_CHANGES = {
+    2: """
+ALTER TABLE meters ADD COLUMN gap REAL NOT NULL DEFAULT 0;
+ALTER TABLE meters ADD COLUMN since REAL NOT NULL DEFAULT 0;
+ALTER TABLE meters ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE meters ADD COLUMN peak REAL;
+ALTER TABLE meters ADD COLUMN slowed_at REAL NOT NULL DEFAULT 0;
+ALTER TABLE meters ADD COLUMN calm INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE meters ADD COLUMN places INTEGER;
+ALTER TABLE meters ADD COLUMN crowded_at REAL NOT NULL DEFAULT 0;
+ALTER TABLE meters ADD COLUMN easy INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE waiters (
+  account TEXT NOT NULL, name TEXT NOT NULL, again INTEGER NOT NULL, since REAL NOT NULL, ready REAL NOT NULL,
+  holds REAL NOT NULL, places INTEGER, PRIMARY KEY (account, name)
+) WITHOUT ROWID;
+""",
+}
+
 
 def states(among: frozenset[JobState]) -> str:
     """States as an SQL list. They are words of our own."""
@@ -101,8 +122,10 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA fullfsync = ON")  # macOS: a plain fsync there leaves it in the drive's cache
             connection.execute("PRAGMA checkpoint_fullfsync = ON")
             connection.execute("PRAGMA foreign_keys = ON")
-            _check_kind(connection, path)
+            version = _check_kind(connection, path)
             _check_contents(connection, path)
+            if version < VERSION:
+                _migrate(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -173,7 +196,7 @@ def _create(path: Path) -> None:
     try:
         with closing(sqlite3.connect(name, isolation_level=None)) as connection:
             connection.executescript(
-                f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN; {_TABLES}"
+                f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN; {_TABLES}{''.join(_CHANGES.values())}"
                 f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;")
         with Path(name).open("rb") as file:
             os.fsync(file.fileno())
@@ -209,7 +232,8 @@ def _connect_for_reading(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _check_kind(connection: sqlite3.Connection, path: Path) -> None:
+def _check_kind(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of the ledger. Raises `LedgerError` where the file is none, or a newer one."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION or version < 1:
@@ -217,6 +241,22 @@ def _check_kind(connection: sqlite3.Connection, path: Path) -> None:
     if version > VERSION:
         raise LedgerError(f"the ledger at {path} was written by a newer version of manifest-runner",
                           hint="upgrade manifest-runner; an older one could misread what is reserved")
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring a checked ledger of an older version to this one, in one transaction: a kill leaves the old one or the new one."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for version in range(_check_kind(connection, path), VERSION):  # again: another process may have been faster
+            for statement in _CHANGES[version + 1].split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _check_contents(connection: sqlite3.Connection, path: Path) -> None:

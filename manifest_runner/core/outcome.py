@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from manifest_runner.core.lifecycle import Event
 from manifest_runner.core.model import Action, Artifact, Job, TakeKey
+from manifest_runner.core.pace import Patience
 from manifest_runner.errors import ManifestRunnerError
 
 
@@ -23,7 +24,7 @@ class Notice(StrEnum):
     DROPPED = "dropped"
 
 
-Observer: TypeAlias = Callable[[TakeKey, "Event | Notice | Outcome"], None]
+Observer: TypeAlias = Callable[[TakeKey, "Event | Notice | Patience | Outcome"], None]
 """Told everything that happens, in the order in which it happens; must not block or raise."""
 
 

@@ -78,7 +78,7 @@ class _Run:
         self.outcomes: dict[Where, Outcome] = {}
         self.halt: ManifestRunnerError | None = None
         self.places = {(change.shot, change.take): place for place, change in enumerate(plan.changes)}
-        self.submissions = Submissions(card, outside, options, self._halted, self._halt)
+        self.submissions = Submissions(card, outside, options, self._halted, self._halt, observe)
         self.pictures = Pictures(outside)
         self.keeper = LockKeeper(outside.lock, outside.clock, options.lock_every)
 

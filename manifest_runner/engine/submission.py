@@ -16,6 +16,7 @@ import anyio
 from manifest_runner.core.lifecycle import Event, InDoubt, Intended, Refused, Submitted
 from manifest_runner.core.model import Intent, Job, JobDocument, JobState
 from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.core.outcome import Observer
 from manifest_runner.core.polling import backoff
 from manifest_runner.engine.types import Halt, Options, Outside
 from manifest_runner.errors import (
@@ -37,6 +38,10 @@ Tell = Callable[[Event, Job], None]
 
 AT_ONCE = 10
 """Submissions between admission and answer: as many as the gateway's adapter has connections."""
+
+
+LATEST = 0.5
+"""Seconds by which a waiter may come late after a pause, so that not all come at once."""
 
 
 UNREACHABLE = 4
@@ -90,8 +95,10 @@ class Submissions:
     """
 
     def __init__(self, card: ModelCard, outside: Outside, options: Options, halted: Callable[[], bool],
-                 halt: Callable[[ManifestRunnerError], None]) -> None:
+                 halt: Callable[[ManifestRunnerError], None], observe: Observer) -> None:
         self.line = Line()
+        self._again = anyio.Lock()  # the same for what is recorded already: one question at a time, first come, first served
+        self._observe = observe
         self._card = card
         self._outside = outside
         self._options = options
@@ -113,7 +120,7 @@ class Submissions:
         submission of this run can succeed; and, after the last try, what went wrong.
         """
         attempt = _Attempt(intent=intent, certain=not recorded)
-        clock, failures, throttles = self._outside.clock, 0, 0
+        clock, failures = self._outside.clock, 0
         started = clock.monotonic()
         while True:
             held, trouble = await self._try(attempt, None if attempt.job is not None or recorded else place, tell)
@@ -123,15 +130,14 @@ class Submissions:
             if trouble is None:
                 return held or attempt.job
             waited = clock.monotonic() - started > self._options.poll.patience
-            if isinstance(trouble, Throttled):  # being told to wait is no failure; the ledger's pause says how long
-                throttles += 1
-            else:
-                failures += 1
+            throttled = isinstance(trouble, Throttled)  # being told to wait is no failure: the ledger says how long
+            failures += not throttled
             most = min(UNREACHABLE, self._options.tries) if isinstance(trouble, NotSent) else self._options.tries
             if waited or failures >= most:
                 await self._give_up(attempt, trouble, tell)
                 raise trouble
-            await clock.sleep(backoff(max(failures, throttles), clock.jitter()))
+            if not throttled:
+                await clock.sleep(backoff(failures, clock.jitter()))
 
     async def _try(self, attempt: _Attempt, place: int | None, tell: Tell) -> tuple[Job | None, ProviderError | None]:
         """One admission and one POST: the job of somebody else's that holds the take, or why the same bytes go again. A new
@@ -145,7 +151,11 @@ class Submissions:
             raise
         try:
             try:
-                admission = await self._ask(attempt.intent)
+                if place is not None:
+                    admission = await self._ask(attempt.intent)
+                else:
+                    async with self._again:
+                        admission = await self._ask(attempt.intent)
             finally:
                 self._leave(place)
             if isinstance(admission, Admitted):
@@ -168,10 +178,12 @@ class Submissions:
             admission = await self._outside.ledger.admit(intent, self._options.limits)
             if not isinstance(admission, Wait):
                 return admission
-            seconds = admission.seconds * (1.0 + 0.05 * clock.jitter())
-            if admission.why == "concurrency":
+            seconds = admission.seconds
+            if admission.why in ("concurrency", "crowd"):
                 await _first_of(freed, self._outside, seconds)
             else:
+                if admission.why == "pause":  # slots come one by one, but a pause ends for everybody in the same moment
+                    seconds += min(0.05 * seconds, LATEST) * clock.jitter()
                 await clock.sleep(seconds)
         return None
 
@@ -189,6 +201,8 @@ class Submissions:
                 event = InDoubt(words="its bytes are not known here: nothing was sent")
             elif attempt.certain or replays:
                 event, trouble, halting = await _post(job, self._card, self._outside, certain=attempt.certain)
+                if isinstance(trouble, Throttled):
+                    await self._slow_down(job, trouble)
                 attempt.certain = attempt.certain and not isinstance(trouble, FateUnknown)
             else:
                 event = InDoubt(words="the run that was sending it ended before the answer came")
@@ -200,6 +214,12 @@ class Submissions:
         if halting is not None:
             raise halting
         return trouble
+
+    async def _slow_down(self, job: Job, trouble: Throttled) -> None:
+        """Tell the ledger, and with it all tasks of the account, what the gateway asks for."""
+        asked = await self._outside.ledger.throttled(job.intent.external_task_id, trouble.retry_after, crowded=trouble.crowded)
+        if asked is not None:
+            self._observe(job.intent.key, asked)
 
     async def _give_up(self, attempt: _Attempt, trouble: ProviderError, tell: Tell) -> None:
         """After the last try: what was certainly never accepted gives its reservation back; all else stays as it is, and the
@@ -263,7 +283,6 @@ async def _post(job: Job, card: ModelCard, outside: Outside, *,
             return None, error, None
         return Refused(words=error.message) if certain else None, None, Halt(error)
     except Throttled as error:
-        await outside.ledger.pause(error.retry_after if error.retry_after is not None else 5.0)
         return None, error, None
     except ProviderRefused as error:
         words = error.words or error.message

@@ -14,10 +14,11 @@ import click
 from manifest_runner.core.lifecycle import Event, Failed, InDoubt, Missing, Progressed, Refused, Stored, Submitted, Succeeded
 from manifest_runner.core.model import TakeKey
 from manifest_runner.core.outcome import Ending, Notice, Outcome
+from manifest_runner.core.pace import Patience
 from manifest_runner.core.pricing import format_credits
 from manifest_runner.views.text import safe
 
-What = Event | Notice | Outcome
+What = Event | Notice | Patience | Outcome
 
 
 class Progress(Protocol):
@@ -48,6 +49,8 @@ def phrase(what: What, *, priced: bool) -> str:
             return "the gateway does not know it (any more)"
         case Stored():
             return "clip stored"
+        case Patience():
+            return _patience(what)
         case Notice.RESTORED:
             return "restored from the store"
         case Notice.DROPPED:
@@ -56,6 +59,19 @@ def phrase(what: What, *, priced: bool) -> str:
             return f"{what.ending.value}: {what.words}"
         case _:
             return ""
+
+
+def _patience(what: Patience) -> str:
+    """What the gateway asks for, as one would say it: `12 a minute for now`. It holds for all takes of the account."""
+    asked = []
+    if what.pace is not None:
+        per, unit = (what.pace, "second") if what.pace >= 1 else (60 * what.pace, "minute")
+        asked.append(f"{per:.{0 if per >= 10 else 1}f}".removesuffix(".0") + f" a {unit} for now")
+    if what.places is not None:
+        asked.append(f"{what.places} {'job' if what.places == 1 else 'jobs'} at once for now")
+    if what.seconds >= 5:
+        asked.append(f"going on in {what.seconds:.0f} s")
+    return f"the gateway asks for patience: {', '.join(asked)}" if asked else ""
 
 
 class Lines:
@@ -120,7 +136,9 @@ class Bar:
 
     def __call__(self, key: TakeKey, what: What) -> None:
         try:
-            if isinstance(what, Outcome):
+            if isinstance(what, Patience):
+                self._console.print(f"… {_patience(what)}", style="yellow")
+            elif isinstance(what, Outcome):
                 self._at.pop(key, None)
                 self._ended(key, what)
             else:

@@ -214,7 +214,7 @@ def test_a_full_disk_keeps_nothing_of_the_batch_and_the_ledger_goes_on(ledger: S
 
 def test_accounts_do_not_see_each_other(path: Path, ledger: SqliteLedger) -> None:
     ledger.admit(intent(), FREE)
-    ledger.pause(60)
+    ledger.throttled(intent("ANY").external_task_id, 60)
     with open_ledger(path, account="draft") as draft:
         assert draft.jobs("monsoon.yaml") == []
         tight = SpendingLimits(concurrency=1, run_credits=D(145), daily_credits=D(145), rate=Rate(count=1, per=3600))
@@ -268,10 +268,10 @@ def test_the_trail_tells_every_event_in_order_and_a_poll_without_news_once(ledge
     polls = [Progressed(status="processing")] * 3
     for event in (InDoubt(words="lost"), SUBMITTED, *polls, Succeeded(charged=D("1.5")), Stored(artifacts=())):
         ledger.record(job.external_task_id, event)
-    ledger.pause(3)
+    ledger.throttled(intent("ANY").external_task_id, 3)
     rows = ledger._connection.execute("SELECT external_task_id, kind, at, detail FROM events ORDER BY seq").fetchall()
     assert [kind for _, kind, _, _ in rows] == [
-        "Intended", "Intended", "InDoubt", "Submitted", "Progressed", "Succeeded", "Stored", "Paused"]
+        "Intended", "Intended", "InDoubt", "Submitted", "Progressed", "Succeeded", "Stored", "Throttled"]
     assert {task for task, _, _, _ in rows} == {job.external_task_id, None}
     assert [json.loads(detail) for _, _, _, detail in rows][2:6] == [
         {"words": "lost"}, {"job_id": "job-1"}, {"status": "processing"}, {"charged": "1.5"}]

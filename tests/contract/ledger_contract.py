@@ -181,9 +181,11 @@ class LedgerContract:
         world.end("a")
         changed = intent(attempt=attempt, body=b"other", reserved=D(1))
         later = world.open("b")
-        await later.pause(5)
-        assert await later.admit(changed, FREE) == Wait(seconds=5, why="pause")
-        world.now += 5
+        await later.throttled(intent("ANY").external_task_id, 5)
+        answer = await later.admit(changed, FREE)
+        assert isinstance(answer, Wait)
+        assert answer.seconds >= 5
+        world.now += answer.seconds
         assert await later.admit(changed, FREE) == Admitted(job=job, fresh=False)
         assert await later.admit(changed, FREE) == Admitted(job=job, fresh=True)
         assert await world.open("c").admit(changed, FREE) == Held(job=job)
@@ -200,7 +202,7 @@ class LedgerContract:
         assert answer.why == "rate"
         world.now += answer.seconds
         assert isinstance(await ledger.admit(intent(), tight), Admitted)
-        await ledger.pause(30)
+        await ledger.throttled(intent("ANY").external_task_id, 30)
         assert await ledger.admit(intent(), FREE) == Wait(seconds=30, why="pause")
 
     async def test_slots_are_spaced_across_runs_and_a_wait_consumes_nothing(self, world: World) -> None:
@@ -226,20 +228,20 @@ class LedgerContract:
         await admitted(ledger, intent("B"), limits)
 
     async def test_a_pause_holds_everybody_and_the_longer_one_stands(self, world: World) -> None:
-        await world.open("a").pause(60)
-        await world.open("a").pause(5)
+        await world.open("a").throttled(intent("ANY").external_task_id, 60)
+        await world.open("a").throttled(intent("ANY").external_task_id, 5)
         assert await world.open("b").admit(intent(), FREE) == Wait(seconds=60, why="pause")
         world.now += 60
         await admitted(world.open("b"), intent())
 
     @pytest.mark.parametrize("seconds", [float("nan"), float("-inf"), -3.0, 0.0])
     async def test_a_pause_that_makes_no_sense_is_none(self, world: World, seconds: float) -> None:
-        await world.open("a").pause(seconds)
+        await world.open("a").throttled(intent("ANY").external_task_id, seconds)
         await admitted(world.open("a"), intent())
 
     async def test_an_absurd_pause_ends_within_the_hour_even_when_the_clock_is_stepped_back(self, world: World) -> None:
         ledger = world.open("a")
-        await ledger.pause(float("inf"))
+        await ledger.throttled(intent("ANY").external_task_id, float("inf"))
         world.now -= 1e6
         assert await ledger.admit(intent(), FREE) == Wait(seconds=3600, why="pause")
         world.now += 3600
@@ -280,7 +282,7 @@ class LedgerContract:
     async def test_a_credit_limit_says_its_numbers_and_stops_before_any_wait(self, world: World) -> None:
         ledger = world.open("a")
         await admitted(ledger, intent("A", reserved=D(4900)))
-        await ledger.pause(60)
+        await ledger.throttled(intent("ANY").external_task_id, 60)
         limits = SpendingLimits(run_credits=D(5000), rate=Rate(count=1, per=3600), concurrency=0)
         with pytest.raises(BudgetExceeded, match=r"needs 145 credits; 4,900 of 5,000 of this run are spent or reserved"):
             await ledger.admit(intent("B"), limits)
@@ -386,7 +388,7 @@ class LedgerContract:
 
     async def test_a_job_that_the_gateway_has_is_adopted_whatever_the_limits_and_once(self, world: World) -> None:
         ledger = world.open("a")
-        await ledger.pause(100)
+        await ledger.throttled(intent("ANY").external_task_id, 100)
         job = await ledger.adopt(intent(body=b""), JobId("job-7"))
         assert (job.state, job.job_id, job.intent.reserved) == (JobState.SUBMITTED, "job-7", PRICE)
         assert await ledger.adopt(intent(body=b""), JobId("job-7")) == job
