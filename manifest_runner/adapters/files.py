@@ -123,6 +123,18 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
                          hint=f"is {path.parent} there, writable, and not full?") from None
 
 
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make `folder` and those above it that are missing, durably: a folder that a power cut forgets takes all that was synced
+    inside it along. Raises `OSError`."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(mode, exist_ok=True)
+        sync_folder(new.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames inside `folder` durable. Where folders cannot be opened (Windows) the file system sees to it."""
     if not hasattr(os, "O_DIRECTORY"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from manifest_runner.adapters.files import make_folder
 from manifest_runner.errors import UsageError
 
 _TAG = """\
@@ -37,7 +38,7 @@ class StateFolder:
     def make(self) -> StateFolder:
         """Create the folder, readable by its owner alone, with the marks that keep it out of git and backups."""
         try:
-            self._part.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._part, mode=0o700)
             for name, text in (("CACHEDIR.TAG", _TAG), (".gitignore", "*\n")):
                 path = self.root / name
                 if not path.exists():

@@ -27,7 +27,7 @@ from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import Literal, NoReturn, ParamSpec, TypeVar
 
-from manifest_runner.adapters.files import repository_of, sync_folder
+from manifest_runner.adapters.files import make_folder, repository_of, sync_folder
 from manifest_runner.core.model import Artifact, MediaFacts
 from manifest_runner.errors import DownloadError, UsageError
 
@@ -63,7 +63,7 @@ class LocalStore:
         """A path for a new file on the store's own file system, so that keeping it is a rename. The folder is there."""
         folder = self._root / "scratch"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         except OSError as error:
             raise _cannot("make room for a download", error) from None
         return folder / f"{_UNSAFE.sub('_', name)[:80]}.{os.urandom(8).hex()}"
@@ -108,13 +108,13 @@ class LocalStore:
         try:
             size, digest = scratch.stat().st_size, sha256_of(scratch)
             stored = self._object(digest)
-            stored.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(stored.parent)
             scratch.chmod(0o444)
             # The race: two runs finish the same bytes at once. Both were hashed a moment ago, so whichever rename comes last
             # puts the same bytes in place of the same bytes (or whole ones in place of damaged ones).
             scratch.replace(stored)
             sync_folder(stored.parent)
-            sync_folder(stored.parent.parent)  # which may have got its folder `ab` just now
+            sync_folder(stored.parent.parent)  # where another task may have made the folder `ab` just now
         except OSError as error:
             raise _cannot(f"store {name}", error) from None
         if wanted is not None and digest != wanted:
@@ -134,7 +134,7 @@ class LocalStore:
             return False
         with source:
             try:
-                destination.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(destination.parent)
                 self._parents.pop(artifact.path.rpartition("/")[0], None)
                 destination = self._destination(artifact.path)  # again: the folders that were just made count too
                 temporary = destination.with_name(f".{os.urandom(8).hex()}.tmp")

@@ -21,7 +21,7 @@ class Ran:
 
 def environment(folder: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """An environment with nothing of the developer's in it."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT", "TMPDIR", "PYTHONPATH") if name in os.environ}
     return {**kept, "HOME": str(folder), "NO_COLOR": "1", "COLUMNS": "120", **(extra or {})}
 
 

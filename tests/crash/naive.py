@@ -1,8 +1,8 @@
 """A runner as one writes it in an afternoon, for the sweep to catch: it pays twice, however well it writes its file.
 
 It posts, and saves the job's id as soon as it has the answer (temporary file, fsync, rename, fsync of the folder); what is
-saved is never posted again. Between the moment in which the gateway accepts a job and the moment in which its id is on disk there
-is no trace of it here, so a kill in between buys the take again.
+saved is never posted again. Between the moment in which the gateway accepts a job and the moment in which its id is on disk
+there is no trace of it here, so a kill in between buys the take again.
 """
 
 from __future__ import annotations
