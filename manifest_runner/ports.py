@@ -137,6 +137,31 @@ class Ledger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A job id that the ledger could not take, and the path of the file that keeps it."""
+
+    external_task_id: ExternalTaskId
+    job_id: JobId
+    place: str
+
+
+class Rescue(Protocol):
+    """Where job ids go when the ledger cannot take them: each is money that was spent."""
+
+    async def keep(self, task: ExternalTaskId, job_id: JobId) -> str | None:
+        """Tell a person and write it down; where, or None where nothing could be written. Never raises."""
+        ...
+
+    def found(self) -> Sequence[Note]:
+        """The notes of earlier runs."""
+        ...
+
+    def drop(self, note: Note) -> None:
+        """Remove a note. Never raises."""
+        ...
+
+
 class Frames(Protocol):
     """How a picture reaches the gateway."""
 

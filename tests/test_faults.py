@@ -8,11 +8,13 @@ line in a table, the functions below it those that are a story, and `ELSEWHERE` 
 from __future__ import annotations
 
 import ast
+import errno
+import json
 import re
 import socket
-import time
+import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -23,10 +25,10 @@ import httpx
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from manifest_runner.adapters import gateway
+from manifest_runner.adapters import downloads, gateway
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.lockwriter import read_lockfile
-from manifest_runner.core.lifecycle import HOLDING, Progressed
+from manifest_runner.core.lifecycle import HOLDING, Intended, Progressed
 from manifest_runner.core.model import JobState
 from manifest_runner.core.modelcard import override
 from manifest_runner.core.outcome import Ending, Report
@@ -221,7 +223,7 @@ async def test_a_fault_costs_what_the_table_says_and_the_next_run_finishes(
             await in_doubt_for_good(row, studio)
             return
         report = await studio.render()
-        after_the_first_run(row, studio, report)
+        await after_the_first_run(row, studio, report)
         studio.fault()
         studio.limits, studio.patience = SpendingLimits(), 1e5
         report = await studio.render()
@@ -245,13 +247,13 @@ def studio_for(row: Row, ids: str, folder: Path, portal: BlockingPortal) -> Stud
                   patience=row.patience, clock=row.clock(row.factor))
 
 
-def after_the_first_run(row: Row, studio: Studio, report: Report | None) -> None:
+async def after_the_first_run(row: Row, studio: Studio, report: Report | None) -> None:
     assert report is not None
     assert endings(report) == {"A1": row.a, "B1": row.others, "C1": row.others}
     assert exit_code(report) == row.code
     assert (report.halted.code if report.halted is not None else "") == row.halts
     while row.read is not None and (posts_for(studio, "A") < row.posts[0] or polls_for(studio, "A") < row.gets[0]):
-        time.sleep(0.05)  # the gateway is slow, and writes down when it has slept
+        await anyio.sleep(0.05)  # the gateway is slow, and writes down when it has slept
     assert row.posts[0] <= posts_for(studio, "A") <= row.posts[1]
     assert row.gets[0] <= polls_for(studio, "A") <= row.gets[1]
     assert jobs_of(studio, "A") == row.made
@@ -271,7 +273,7 @@ async def in_doubt_for_good(row: Row, studio: Studio) -> None:
     if row.words:
         assert row.words in report.outcomes[0].words
     while row.read is not None and posts_for(studio, "A") < 1:
-        time.sleep(0.05)
+        await anyio.sleep(0.05)
     studio.fault()
     studio.limits = SpendingLimits()
     assert endings(await studio.render()) == {"A1": DOUBT, "B1": DONE, "C1": DONE}
@@ -333,3 +335,330 @@ def polls_for(studio: Studio, shot: str) -> int:
     """Questions about the shot's jobs, under the name that the program had for them."""
     names = {job.job_id for job in history(studio) if job.intent.key.shot == shot} - {None}
     return sum(request["path"].startswith("/v1/jobs/") and request["job_id"] in names for request in studio.books()["requests"])
+
+
+# ── stories ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def studio_of(folder: Path, portal: BlockingPortal, *faults: str, replay: str = "replays", **more: Any) -> Studio:
+    settings = Settings(speed=1e5, seed="stories", replay="replays" if replay == "replays" else "correlates")
+    card = CARD if replay == "replays" else CORRELATES
+    return Studio(**{"text": THREE, **more}, folder=folder, portal=portal, settings=settings, card=card, faults=faults)
+
+
+async def test_f5_the_stored_body_is_finished_first_and_the_change_is_a_new_take_of_the_plan(
+    tmp_path: Path, portal: BlockingPortal
+) -> None:
+    async with studio_of(tmp_path, portal, "submit:drop-before shot=A", tries=2) as studio:
+        assert endings(await studio.render())["A1"] is OPEN
+        studio.fault()
+        studio.text = THREE.replace("one", "ONE")
+        await studio.render()
+        (first,) = of_shot(studio, "A")
+        sent = {request["body_sha256"] for request in studio.books()["requests"] if request["job_id"] == first["id"]
+                or request["external_task_id"] == first["external_task_id"]} - {""}
+        assert sent == {first["body_sha256"]}, "what was stored, and nothing else, went out under that id"
+        await studio.render()
+        assert studio.done()
+        assert jobs_of(studio, "A") == 2
+        assert studio.books()["totals"]["duplicates"] == 0
+
+
+async def test_f6_a_gateway_that_is_not_there_gets_nothing_and_holds_nothing(tmp_path: Path, portal: BlockingPortal) -> None:
+    async with studio_of(tmp_path, portal) as studio:
+        with socket.socket() as nobody:  # a port that is taken and does not listen
+            nobody.bind(("127.0.0.1", 0))
+            there, studio.address = studio.address, f"http://127.0.0.1:{nobody.getsockname()[1]}"
+            report = await studio.render()
+        assert set(endings(report).values()) == {OPEN}
+        assert report is not None
+        assert exit_code(report) == PROVIDER
+        assert held(studio) == 0
+        studio.address = there
+        assert studio.requests("POST") == 0
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 3
+        sound(studio)
+
+
+async def test_f14_a_status_that_nobody_knows_is_told(tmp_path: Path, portal: BlockingPortal) -> None:
+    async with studio_of(tmp_path, portal, "poll:unknown-statusx2 shot=A") as studio:
+        await studio.render()
+        assert any(isinstance(what, Progressed) and what.status == "awaiting_muse" for _, what in studio.events)
+
+
+async def test_f17_an_address_that_was_refused_is_not_used_again_before_the_job_was_asked(
+    tmp_path: Path, portal: BlockingPortal
+) -> None:
+    async with studio_of(tmp_path, portal, "download:403@1 shot=A", text="shots: [{id: A, prompt: one}]") as studio:
+        await studio.render()
+        paths = [request["path"].split("/")[1] for request in studio.books()["requests"]]
+        assert paths[paths.index("out"):] == ["out", "v1", "out"]
+
+
+async def test_f19_other_bytes_on_a_second_download_are_kept_beside_the_first_and_fail(
+    tmp_path: Path, portal: BlockingPortal
+) -> None:
+    async with studio_of(tmp_path, portal) as studio:
+        await studio.render()
+        clip = tmp_path / "renders" / "A_t1.mp4"
+        clip.write_bytes(clip.read_bytes() + b"an editor was here")
+        edited = clip.read_bytes()
+        entry = read_lockfile(studio.lock_path, "lock")[0].entries["A", 1]  # type: ignore[index]
+        sha256, lock = entry.outputs[0].sha256, studio.lock_path.read_bytes()
+        (tmp_path / "objects" / "sha256" / sha256[:2] / sha256[2:]).unlink()
+        studio.fault("download:other shot=A")
+        report = await studio.render()
+        assert endings(report)["A1"] is FAILED
+        assert report is not None
+        assert sha256 in report.outcomes[0].words
+        assert exit_code(report) == DIFFERENCES
+        assert clip.read_bytes() == edited
+        assert len([path for path in (tmp_path / "objects" / "sha256").rglob("*") if path.is_file()]) == 3
+        assert studio.lock_path.read_bytes() == lock
+        studio.fault()
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 3
+
+
+async def test_f22_stopped_while_submissions_are_on_their_way_it_hears_their_answers_and_sends_no_more(
+    tmp_path: Path, portal: BlockingPortal
+) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n:02}, prompt: x{n}}}\n" for n in range(30))
+    async with studio_of(tmp_path, portal, "submit:slow=20", text=text, replay="correlates") as studio:
+        first = anyio.Event()
+        studio.watch = lambda key, what: first.set() if isinstance(what, Intended) else None
+        async with anyio.create_task_group() as group:
+            group.start_soon(studio.render)
+            await first.wait()
+            group.cancel_scope.cancel()
+        sent = studio.requests("POST")
+        assert 0 < sent <= 10
+        assert sum(job.job_id is not None for job in history(studio)) == sent
+        studio.fault()
+        studio.watch = None
+        await studio.render()
+        assert studio.done(), "nothing is in doubt, although ids do not replay"
+        assert studio.jobs_made() == studio.requests("POST") == 30
+
+
+async def test_f24_a_damaged_ledger_sends_nothing(tmp_path: Path, portal: BlockingPortal) -> None:
+    async with studio_of(tmp_path, portal, "poll:stuck shot=A", patience=40) as studio:
+        await studio.render()
+        posts, ledger = studio.requests("POST"), tmp_path / "ledger"
+        content = bytearray(ledger.read_bytes())
+        content[len(content) // 2:] = bytes(len(content) - len(content) // 2)
+        ledger.write_bytes(content)
+        with pytest.raises(LedgerError):
+            await studio.render()
+        assert studio.requests("POST") == posts
+
+
+async def test_f25_two_runs_of_one_manifest_share_shots_places_and_budget(tmp_path: Path, portal: BlockingPortal) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n:02}, prompt: x{n}}}\n" for n in range(8))
+    limits = SpendingLimits(concurrency=2, daily_credits=Decimal(6 * PRICE))
+    async with studio_of(tmp_path, portal, text=text, limits=limits) as studio:
+        old = studio.plan()
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(studio.render, plan=old))
+            group.start_soon(partial(studio.render, plan=old))
+        assert studio.jobs_made() == 6
+        assert studio.books()["totals"]["credits_charged"] == 6 * PRICE
+        assert max(account["most_in_flight"] for account in studio.books()["accounts"].values()) <= 2
+        studio.limits = SpendingLimits()
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 8
+        sound(studio)
+
+
+@pytest.mark.parametrize("fits", [1, 9, 10])
+async def test_f27_many_tasks_and_a_budget_for_few(tmp_path: Path, portal: BlockingPortal, fits: int) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n:02}, prompt: x{n}}}\n" for n in range(20))
+    budget = Decimal(fits * PRICE + 100)
+    async with studio_of(tmp_path, portal, text=text, limits=SpendingLimits(run_credits=budget)) as studio:
+        report = await studio.render()
+        assert report is not None
+        assert exit_code(report) == CREDITS
+        assert studio.books()["totals"]["credits_charged"] == fits * PRICE, "never above, and not a shot that would have fitted left"
+
+
+async def test_f28_what_is_in_doubt_counts_as_spent_in_every_later_run(tmp_path: Path, portal: BlockingPortal) -> None:
+    limits = SpendingLimits(daily_credits=Decimal(3 * PRICE))
+    async with studio_of(tmp_path, portal, "submit:drop-after shot=A", replay="correlates", limits=limits) as studio:
+        await studio.render()
+        studio.fault()
+        studio.text = THREE + "  - {id: D, prompt: four}\n"
+        report = await studio.render()
+        assert endings(report) == {"A1": DOUBT, "B1": DONE, "C1": DONE, "D1": OVER}
+        assert studio.books()["totals"]["credits_charged"] == 3 * PRICE
+        sound(studio)
+
+
+@pytest.mark.parametrize("what", ["deleted", "rolled back"])
+async def test_f30_the_ledger_wins_for_money_over_a_lockfile_that_git_changed(
+    tmp_path: Path, portal: BlockingPortal, what: str
+) -> None:
+    async with studio_of(tmp_path, portal, text="shots: [{id: A, prompt: one}]") as studio:
+        await studio.render()
+        old = studio.lock_path.read_bytes()
+        studio.text = THREE.replace("one", "ONE")
+        await studio.render()
+        new, posts = studio.lock_path.read_bytes(), studio.requests("POST")
+        studio.lock_path.unlink() if what == "deleted" else studio.lock_path.write_bytes(old)
+        await studio.render()
+        assert studio.requests("POST") == posts
+        assert studio.done()
+        assert studio.lock_path.read_bytes() == new
+
+
+# ── F20: disks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fill_up(studio: Studio) -> None:
+    """From now on the ledger's disk is really full: SQLite may take no further page, and no page has room."""
+    assert studio.ledger is not None
+    connection = studio.ledger._connection
+    connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
+    for size in (1000, 100, 10, 0):
+        for _ in range(10_000):
+            try:
+                connection.execute("INSERT INTO events (account, kind, at, detail) VALUES ('filler', '', 0.0, ?)", ["x" * size])
+            except sqlite3.OperationalError:
+                break
+
+
+@pytest.mark.parametrize("replay", ["replays", "correlates"])
+@pytest.mark.parametrize("places", [("",), ("nowhere", "")], ids=["first place", "second place"])
+async def test_f20_a_job_id_that_the_full_disk_does_not_take_is_said_kept_and_read_by_the_next_run(
+    tmp_path: Path, portal: BlockingPortal, replay: str, places: tuple[str, ...]
+) -> None:
+    async with studio_of(tmp_path, portal, text="shots: [{id: A, prompt: one}]", replay=replay, places=places) as studio:
+        studio.watch = lambda key, what: fill_up(studio) if isinstance(what, Intended) else None
+        report = await studio.render()
+        assert report is not None
+        assert isinstance(report.halted, LedgerError)
+        (job,) = studio.books()["jobs"]
+        (note,) = studio.rescue().found()
+        assert (note.external_task_id, note.job_id) == (job["external_task_id"], job["id"])
+        assert Path(note.place).stat().st_mode & 0o777 == 0o600
+        assert any(job["id"] in line for line in studio.said)
+        assert job["id"] in report.halted.message
+        assert note.place in str(report.halted.hint)
+        assert endings(report) == {"A1": OPEN}
+        studio.watch = None
+        await studio.render()
+        assert studio.done()
+        assert (studio.jobs_made(), studio.requests("POST")) == (1, 1)
+        assert studio.rescue().found() == []
+        sound(studio)
+
+
+async def test_f20_where_no_place_takes_the_id_the_words_have_it_and_the_command(tmp_path: Path, portal: BlockingPortal) -> None:
+    async with studio_of(tmp_path, portal, text="shots: [{id: A, prompt: one}]", places=("nowhere",)) as studio:
+        studio.watch = lambda key, what: fill_up(studio) if isinstance(what, Intended) else None
+        report = await studio.render()
+        assert report is not None
+        assert report.halted is not None
+        (job,) = studio.books()["jobs"]
+        assert f"manifest-runner adopt show.yaml A:1 {job['id']}" in str(report.halted.hint)
+
+
+async def test_f20_a_full_disk_before_a_post_sends_nothing(tmp_path: Path, portal: BlockingPortal) -> None:
+    async with studio_of(tmp_path, portal) as studio:
+        filled = []
+        studio.watch = lambda key, what: None if filled else filled.append(fill_up(studio))
+        report = await studio.render()
+        assert report is not None
+        assert isinstance(report.halted, LedgerError)
+        assert exit_code(report) == ExitCode.INVALID
+        assert "no space left" in report.halted.message
+        assert studio.requests("POST") == 0
+        studio.watch = None
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 3
+
+
+@pytest.mark.parametrize(("note", "mode"), [
+    ({"job_id": "job_klingv3omni_ffffffffff"}, 0o600),
+    ({"job_id": "OTHER"}, 0o644),
+    ({"job_id": "../../_sim/books"}, 0o600),
+    ({"external_task_id": "A_t1.a1.unknown"}, 0o600),
+    ({"external_task_id": 5}, 0o600),
+])
+async def test_f20_a_note_that_does_not_fit_or_that_others_may_have_written_is_said_and_changes_nothing(
+    tmp_path: Path, portal: BlockingPortal, note: dict[str, Any], mode: int
+) -> None:
+    async with studio_of(tmp_path, portal, "submit:drop-after shot=A", replay="correlates") as studio:
+        await studio.render()
+        other = next(job["id"] for job in studio.books()["jobs"] if job["external_task_id"].startswith("B_"))
+        task = next(job.intent.external_task_id for job in history(studio) if job.state is JobState.IN_DOUBT)
+        path = tmp_path / f"{studio.rescue()._prefix}0.json"
+        path.write_text(json.dumps({"external_task_id": task, "job_id": other, **note}).replace("OTHER", other))
+        path.chmod(mode)
+        studio.fault()
+        studio.said.clear()
+        assert endings(await studio.render())["A1"] is DOUBT
+        assert len(studio.said) == 1
+        assert path.exists()
+
+
+async def test_f20_a_disk_without_room_for_clips_keeps_what_was_paid_for_the_next_run(
+    tmp_path: Path, portal: BlockingPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with studio_of(tmp_path, portal) as studio:
+        with monkeypatch.context() as patch:
+            patch.setattr(downloads, "_write", full)
+            report = await studio.render()
+        assert set(endings(report).values()) == {FAILED}
+        assert report is not None
+        assert "No space left" in report.outcomes[0].words
+        assert {job.state for job in history(studio)} == {JobState.SUCCEEDED}
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 3
+        sound(studio)
+
+
+# ── what is shown elsewhere, and that nothing is left out ─────────────────────────────────────────────────────────────
+
+ELSEWHERE = {
+    "F1": ["tests/crash/test_killed_run.py::test_killed_at_any_time_and_run_again_it_finishes_and_pays_each_take_once",
+           "tests/crash/test_ledger_recovery.py::test_what_a_living_process_intended_is_its_own_and_after_a_kill_the_next_runs"],
+    "F2": ["tests/cli/test_live.py::test_in_doubt_says_what_to_type_and_adopt_brings_the_clip_home",
+           "tests/cli/test_live.py::test_abandon_gives_a_take_up_and_the_next_render_submits_it_anew"],
+    "F6": ["tests/adapters/test_gateway.py::test_what_never_left_may_be_sent_again",
+           "tests/adapters/test_gateway.py::test_over_a_socket_a_self_signed_certificate_is_permanent"],
+    "F10": ["tests/adapters/test_answers.py::test_retry_after_is_seconds_or_a_date_clamped_or_nothing"],
+    "F11": ["tests/core/test_limits.py::test_a_clock_that_jumps_costs_at_most_one_spacing"],
+    "F18": ["tests/adapters/test_downloads.py::test_a_truncated_download_goes_on_where_it_stopped_under_the_same_etag"],
+    "F20": ["tests/cli/test_broken.py::test_a_disk_that_fills_up_at_any_write_of_the_ledger_costs_no_job"],
+    "F21": ["tests/cli/test_broken.py::test_an_output_that_is_closed_or_full_changes_nothing_of_the_render"],
+    "F23": ["tests/cli/test_broken.py::test_a_second_ctrl_c_leaves_at_once_and_the_next_run_continues"],
+    "F24": ["tests/crash/test_ledger_recovery.py::test_a_log_cut_anywhere_leaves_a_prefix_of_the_history",
+            "tests/crash/test_ledger_recovery.py::test_a_flipped_byte_in_the_ledger_never_frees_a_credit_nor_changes_a_body"],
+    "F25": ["tests/crash/test_killed_run.py::test_two_runs_of_one_manifest_at_once_share_it",
+            "tests/adapters/test_ledger.py::test_four_processes_share_one_rate"],
+    "F30": ["tests/core/test_planning.py::test_the_ledger_wins_over_a_lockfile_that_was_rolled_back",
+            "tests/test_state_machine.py::TestStudio"],
+}
+
+
+def test_every_fault_of_the_table_is_shown_and_every_pointer_leads_to_a_test() -> None:
+    page = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| (F\d+) \|", page, re.MULTILINE)
+    stories = {name[5:].split("_")[0].upper() for name in globals() if re.match(r"test_f\d+_", name)}
+    assert len(table) == len(set(table)) == 29
+    assert {row.number for row in ROWS} | stories | set(ELSEWHERE) == set(table)
+    for pointer in (pointer for found in ELSEWHERE.values() for pointer in found):
+        path, _, name = pointer.partition("::")
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        assert any((isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name)
+                   or (isinstance(node, ast.Assign) and any(ast.unparse(target) == name for target in node.targets))
+                   for node in tree.body), pointer

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -31,6 +31,7 @@ from manifest_runner.adapters.gateway import HttpGateway
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.lockwriter import FileLockWriter, read_lockfile
+from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret
 from manifest_runner.adapters.store import LocalStore
 from manifest_runner.core.model import Action, FramePosition, JobState, MediaFacts, Plan, TakeKey
@@ -39,7 +40,7 @@ from manifest_runner.core.outcome import Ending, Report
 from manifest_runner.core.planning import World as Facts
 from manifest_runner.core.planning import make_plan
 from manifest_runner.core.polling import PollPolicy
-from manifest_runner.engine import Options, Outside, execute
+from manifest_runner.engine import Options, Outside, execute, take_back
 from manifest_runner.errors import MediaError
 from manifest_runner.ports import SpendingLimits
 from manifest_runner.simulator.faults import Faults
@@ -105,6 +106,10 @@ class Studio:
     patience: float = 3600.0
     tries: int = 6
     events: list[tuple[TakeKey, object]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    places: tuple[str, ...] = ("",)
+    watch: Callable[[TakeKey, object], None] | None = None
+    ledger: SqliteLedger | None = None
     runs: int = 0
     clock: FastClock = field(default_factory=FastClock)
     simulator: Simulator | None = None
@@ -141,15 +146,21 @@ class Studio:
         report: Report | None = None
         async with AsyncExitStack() as stack:
             outside = await self._outside(stack)
+            await take_back(outside, self.said.append)
             plan = plan or self.plan()
             options = Options(limits=self.limits, fail_fast=self.fail_fast, tries=self.tries,
                               poll=PollPolicy(first=1.0, every=1.0, patience=self.patience, missing_after=3))
             with anyio.move_on_after(stop_after if stop_after is not None else 60) as scope:
                 report = await execute(plan, name="show.yaml", manifest=self.manifest(), card=self.card,
                                        lockfile=read_lockfile(self.lock_path, "lock")[0], outside=outside, options=options,
-                                       observe=lambda key, what: self.events.append((key, what)))
+                                       observe=self._observe)
             assert stop_after is not None or not scope.cancelled_caught, "it hung"
         return report
+
+    def _observe(self, key: TakeKey, what: object) -> None:
+        self.events.append((key, what))
+        if self.watch is not None:
+            self.watch(key, what)
 
     async def _outside(self, stack: AsyncExitStack) -> Outside:
         assert self.simulator is not None
@@ -159,11 +170,16 @@ class Studio:
         downloads = await stack.enter_async_context(HttpDownloads(transport=transport, clock=clock, allow_local=True))
         self.runs += 1
         ledger = stack.enter_context(SqliteLedger(self.folder / "ledger", account="a", run=f"{self.runs}", wall=clock.wall))
+        self.ledger = ledger
         (self.folder / "show.yaml").write_text(self.text)
         return Outside(provider=gateway, ledger=GroupLedger(ledger), store=LocalStore(self.folder / "objects", self.folder),
                        media=Believing(), downloads=downloads, frames=InlineFrames(),
-                       files=RepositoryFiles(self.folder / "show.yaml"), clock=clock,
+                       files=RepositoryFiles(self.folder / "show.yaml"), clock=clock, rescue=self.rescue(),
                        lock=FileLockWriter(self.lock_path, manifest="show.yaml", shown="lock", guard=self.folder / "guard"))
+
+    def rescue(self) -> RescueFiles:
+        return RescueFiles(account="a", ledger=self.folder / "ledger", places=[self.folder / place for place in self.places],
+                           say=self.said.append)
 
     @property
     def lock_path(self) -> Path:

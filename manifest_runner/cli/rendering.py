@@ -66,6 +66,8 @@ class Rendering:
         unreachable = frames_unreachable(self.project, show)
         if unreachable is not None:
             raise UsageError(unreachable, code="frames-unreachable", hint=f"{FRAMES_HINT}; nothing was spent")
+        if self.key is not None:
+            session.recover(self.project, self.key, self.name)
         code = ExitCode.DONE
         for number in range(ROUNDS):
             planned = plan_project(self.project, show, only=self.asked.only, account=self.account)

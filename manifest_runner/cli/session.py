@@ -23,6 +23,7 @@ from manifest_runner.adapters.frames import InlineFrames, NoFrames
 from manifest_runner.adapters.gateway import HttpGateway
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.ledger_group import GroupLedger
+from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret, account_of, is_loopback, read_key
 from manifest_runner.adapters.store import LocalStore
 from manifest_runner.cli.project import Project
@@ -30,7 +31,7 @@ from manifest_runner.cli.words import command
 from manifest_runner.core.lifecycle import UNFINISHED, Abandoned
 from manifest_runner.core.model import Limits
 from manifest_runner.core.polling import PollPolicy
-from manifest_runner.engine import Options, Outside
+from manifest_runner.engine import Options, Outside, take_back
 from manifest_runner.errors import ExitCode, ManifestRunnerError, MissingExtra, UsageError
 from manifest_runner.ports import Frames, SpendingLimits
 
@@ -88,7 +89,7 @@ async def live(project: Project, key: Secret, limits: SpendingLimits, run: str) 
         downloads = await stack.enter_async_context(HttpDownloads(allow_local=local, clock=clock))
         ledger = stack.enter_context(_ledger(project, account_of(base_url, key), run, clock))
         frames: Frames = InlineFrames() if project.settings.text("frames") == "inline" else NoFrames()
-        outside = _outside(project, gateway, downloads, ledger, frames, clock)
+        outside = _outside(project, gateway, downloads, ledger, frames, clock, _rescue(project, account_of(base_url, key)))
         poll = PollPolicy(first=0.5, every=0.5) if local else PollPolicy()
         yield outside, Options(limits=limits, callback_url=project.settings.text("callback-url"), poll=poll)
 
@@ -118,7 +119,8 @@ async def draft(project: Project, run: str) -> AsyncIterator[tuple[Outside, Opti
         for job in ledger.jobs(project.name):
             if job.state in UNFINISHED:  # its simulator has gone with the run that asked it
                 ledger.record(job.intent.external_task_id, Abandoned(release=True))
-        outside = _outside(project, gateway, downloads, ledger, InlineFrames(), clock)
+        rescue = RescueFiles(account="draft", ledger=project.state.ledger, places=(), say=warn)  # nothing to lose
+        outside = _outside(project, gateway, downloads, ledger, InlineFrames(), clock, rescue)
         limits = SpendingLimits(concurrency=2 * (os.cpu_count() or 2))
         yield outside, Options(limits=limits, poll=PollPolicy(first=0.05, every=0.1))
 
@@ -151,12 +153,30 @@ def _ledger(project: Project, name: str, run: str, clock: SystemClock) -> Sqlite
 
 
 def _outside(project: Project, gateway: HttpGateway, downloads: HttpDownloads, ledger: SqliteLedger, frames: Frames,
-             clock: SystemClock) -> Outside:
+             clock: SystemClock, rescue: RescueFiles) -> Outside:
     from manifest_runner.adapters.media import PyAvMedia
 
     store = LocalStore(project.state.objects, project.files.folder)
     return Outside(provider=gateway, ledger=GroupLedger(ledger), store=store, media=PyAvMedia(), downloads=downloads,
-                   frames=frames, files=project.files, clock=clock, lock=project.lock_writer())
+                   frames=frames, files=project.files, clock=clock, lock=project.lock_writer(), rescue=rescue)
+
+
+def _rescue(project: Project, name: str) -> RescueFiles:
+    """Where job ids go that the ledger cannot take: beside it, else beside the manifest, else to the temporary folder."""
+    places = (project.state.root, project.files.folder, Path(tempfile.gettempdir()))
+    return RescueFiles(account=name, ledger=project.state.ledger, places=places, say=warn)
+
+
+def recover(project: Project, key: Secret, run: str) -> None:
+    """Take the job ids that an earlier run could not record into the ledger, before anything is planned."""
+    if not _rescue(project, account(project, key)).found():
+        return
+
+    async def main() -> None:
+        async with live(project, key, SpendingLimits(), run) as (outside, _):
+            await take_back(outside, warn)
+
+    run_until_done(main, warn)
 
 
 class Interrupted(Exception):

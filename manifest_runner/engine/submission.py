@@ -23,6 +23,7 @@ from manifest_runner.errors import (
     AccountEmpty,
     Conflict,
     FateUnknown,
+    LedgerError,
     ManifestRunnerError,
     NotSent,
     ProviderError,
@@ -259,13 +260,22 @@ async def _first_of(event: anyio.Event, outside: Outside, seconds: float) -> Non
 
 
 async def _record(job: Job, event: Event, outside: Outside) -> Job:
-    """Make the fate of a submission durable. Where that fails nothing more may leave, and the user must learn the job's id:
-    these words are then the only place that has it."""
+    """Make the fate of a submission durable. Where that fails nothing more may leave; and a job id, which is money, must reach
+    a person and the next run some other way."""
     try:
         return await outside.ledger.record(job.intent.external_task_id, event)
+    except LedgerError as error:
+        if not isinstance(event, Submitted):
+            raise Halt(error) from None
+        key = job.intent.key
+        place = await outside.rescue.keep(job.intent.external_task_id, event.job_id)
+        hint = (f"its id is kept in {place}: mend this, then run the same command again, which reads it" if place is not None
+                else f"note the id: once the ledger can be written, `manifest-runner adopt {key.manifest} {key.shot}:{key.take} "
+                f"{event.job_id}` tells it")
+        # a new one: takes that were to be recorded in one go have one error together
+        what = f"{error.message}; {key.shot} take {key.take} was accepted as job {event.job_id}"
+        raise Halt(LedgerError(what, hint=hint)) from None
     except ManifestRunnerError as error:
-        if isinstance(event, Submitted):
-            error.message = f"{error.message} (the gateway accepted {job.intent.external_task_id} as {event.job_id})"
         raise Halt(error) from None
 
 

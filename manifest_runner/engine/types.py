@@ -6,7 +6,19 @@ from dataclasses import dataclass, field
 
 from manifest_runner.core.polling import PollPolicy
 from manifest_runner.errors import ManifestRunnerError
-from manifest_runner.ports import Clock, Downloads, Files, Frames, Ledger, LockWriter, Media, Provider, SpendingLimits, Store
+from manifest_runner.ports import (
+    Clock,
+    Downloads,
+    Files,
+    Frames,
+    Ledger,
+    LockWriter,
+    Media,
+    Provider,
+    Rescue,
+    SpendingLimits,
+    Store,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +34,7 @@ class Outside:
     files: Files
     clock: Clock
     lock: LockWriter
+    rescue: Rescue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,107 @@
+"""Job ids that the ledger could not take: said aloud, and kept in small files that the next run reads.
+
+Laws: the id is said before anything is written, since a disk may be all that is broken; a note is whole and synced, or it is
+not there; a note is read only where this user alone could have written it (own file, mode 0600, no link), so that none can
+arrive through git or another account of the machine. What it says is still only a claim: `engine/recovery.py` asks the gateway.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from manifest_runner.adapters.files import sync_folder
+from manifest_runner.core.model import ExternalTaskId, JobId
+from manifest_runner.ports import Note
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_LARGEST = 4096  # bytes of a note
+_MOST = 100  # notes that are read at a time
+_TASK = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+_JOB = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.:-]{1,200}")
+
+
+class RescueFiles:
+    """`ports.Rescue` in the first of `places` that can be written. `account` and the path of the `ledger` that could not take
+    the ids go into the files' names: a note is found again by the same account with the same ledger, and by nobody else.
+    `say` tells a person."""
+
+    def __init__(self, *, account: str, ledger: Path, places: Sequence[Path], say: Callable[[str], None]) -> None:
+        digest = hashlib.sha256(f"{account}\0{ledger.absolute()}".encode()).hexdigest()[:16]
+        self._prefix = f".manifest-runner-job-{digest}-"
+        self._places = places
+        self._say = say
+
+    async def keep(self, task: ExternalTaskId, job_id: JobId) -> str | None:
+        """Say that the submission `task` is the job `job_id` and write it down; the file's path, None where no place took it."""
+        import anyio.to_thread  # here: commands that only look for notes start without anyio
+
+        self._say(f"the ledger cannot be written, and the gateway has accepted {task} as job {job_id}")
+        return await anyio.to_thread.run_sync(self._write, task, job_id)
+
+    def _write(self, task: ExternalTaskId, job_id: JobId) -> str | None:
+        content = json.dumps({"external_task_id": task, "job_id": job_id}).encode() + b"\n"
+        for folder in self._places:
+            path = folder / f"{self._prefix}{os.urandom(8).hex()}.json"
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600)
+                try:
+                    with os.fdopen(descriptor, "wb") as file:
+                        file.write(content)
+                        file.flush()
+                        os.fsync(descriptor)
+                    sync_folder(folder)
+                except OSError:
+                    path.unlink(missing_ok=True)
+                    raise
+            except OSError:
+                continue
+            return str(path)
+        return None
+
+    def found(self) -> list[Note]:
+        """The notes that are there, in order of their names. One that cannot be believed is said and left alone."""
+        return [note for folder in self._places for note in self._read_all(folder)]
+
+    def drop(self, note: Note) -> None:
+        """Remove a note whose job is in the ledger."""
+        with suppress(OSError):  # one that stays is read again, which changes nothing
+            Path(note.place).unlink()
+
+    def _read_all(self, folder: Path) -> Iterator[Note]:
+        try:
+            paths = sorted(path for path in folder.iterdir() if path.name.startswith(self._prefix))[:_MOST]
+        except OSError:
+            return
+        for path in paths:
+            try:
+                yield _note(path)
+            except (OSError, ValueError) as error:
+                self._say(f"{path} is not read: {error}")
+
+
+def _note(path: Path) -> Note:
+    """The note in a file. Raises `OSError` or `ValueError` where it is none that this user alone could have written."""
+    descriptor = os.open(path, os.O_RDONLY | _NOFOLLOW | _NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or (hasattr(os, "geteuid") and facts.st_uid != os.geteuid()):
+            raise ValueError("it is not this user's own file")
+        if os.name == "posix" and facts.st_mode & 0o077:
+            raise ValueError("others than its owner may read or write it")
+        content = file.read(_LARGEST + 1)
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        data = None
+    task, job_id = (data.get("external_task_id"), data.get("job_id")) if isinstance(data, dict) else (None, None)
+    if not (isinstance(task, str) and _TASK.fullmatch(task) and isinstance(job_id, str) and _JOB.fullmatch(job_id)):
+        raise ValueError("it is not a note of a job")
+    return Note(external_task_id=ExternalTaskId(task), job_id=JobId(job_id), place=str(path))
