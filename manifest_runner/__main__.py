@@ -7,6 +7,9 @@ import sys
 
 def main() -> None:
     """Run the program and end the process with its exit code."""
+    from manifest_runner.cli.outputs import mend  # whoever imports this module keeps their outputs as they are
+
+    mend()
     if sys.argv[1:] == ["--version"]:
         from manifest_runner import __version__
 

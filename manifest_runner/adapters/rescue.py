@@ -40,7 +40,7 @@ class RescueFiles:
         self._say = say
 
     async def keep(self, task: ExternalTaskId, job_id: JobId) -> str | None:
-        """Say that the submission `task` is the job `job_id` and write it down; the file's path, None where no place took it."""
+        """Say that the submission `task` is the job `job_id` and write it down; its path, None where no place took it."""
         import anyio.to_thread  # here: commands that only look for notes start without anyio
 
         self._say(f"the ledger cannot be written, and the gateway has accepted {task} as job {job_id}")

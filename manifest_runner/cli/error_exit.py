@@ -6,7 +6,6 @@ Results go to standard output, errors to standard error. With `--json` an error 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -29,17 +28,11 @@ def leave(command: Callable[[], Any], arguments: Sequence[str]) -> int:
         return error.exit_code
     except click.UsageError as error:
         return _usage(error, wants_json)
-    except SystemExit:  # ours never ask for one: it is click's answer to a reader that has gone (`| head`)
-        return int(ExitCode.DONE)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return int(ExitCode.INTERRUPTED)
     except ManifestRunnerError as error:
         return _report(error, wants_json)
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`). What was done is done; keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.DONE)
     except Exception as error:  # a fault of ours must not look like a failed shot
         return _fault(error, wants_json)
 

@@ -269,9 +269,10 @@ async def _record(job: Job, event: Event, outside: Outside) -> Job:
             raise Halt(error) from None
         key = job.intent.key
         place = await outside.rescue.keep(job.intent.external_task_id, event.job_id)
-        hint = (f"its id is kept in {place}: mend this, then run the same command again, which reads it" if place is not None
-                else f"note the id: once the ledger can be written, `manifest-runner adopt {key.manifest} {key.shot}:{key.take} "
-                f"{event.job_id}` tells it")
+        hint = f"its id is kept in {place}: mend this, then run the same command again, which reads it"
+        if place is None:
+            adopt = f"manifest-runner adopt {key.manifest} {key.shot}:{key.take} {event.job_id}"
+            hint = f"note the id: `{adopt}` tells the ledger, once it can be written"
         # a new one: takes that were to be recorded in one go have one error together
         what = f"{error.message}; {key.shot} take {key.take} was accepted as job {event.job_id}"
         raise Halt(LedgerError(what, hint=hint)) from None
