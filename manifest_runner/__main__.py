@@ -7,14 +7,14 @@ import sys
 
 def main() -> None:
     """Run the program and end the process with its exit code."""
-    from manifest_runner.cli.outputs import mend  # whoever imports this module keeps their outputs as they are
-
-    mend()
     if sys.argv[1:] == ["--version"]:
         from manifest_runner import __version__
 
         sys.stdout.write(f"manifest-runner {__version__}\n")
         return
+    from manifest_runner.cli.outputs import mend  # whoever imports this module keeps their outputs as they are
+
+    mend()
     import gc
 
     gc.disable()  # a command is short-lived and builds large trees; the collector would only walk them (render turns it on)
