@@ -1,6 +1,7 @@
 """YAML text → Document: bounded, strict, and fast.
 
 Laws:
+- The plain part of YAML is read by `blocks`, which is quick; it declines whatever else there is, and libyaml reads it all.
 - Bounds are checked on libyaml's event stream while it is read, before a value stands on it; the nodes of stock loaders
   recurse in C and crash the process at some 30,000 nested brackets.
 - Values follow YAML 1.2's core schema (`scalars`). Duplicate keys, tags, merges, complex keys, NaN and anchors that
@@ -21,6 +22,7 @@ import yaml
 from yaml._yaml import CParser
 from yaml.events import AliasEvent, DocumentStartEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent
 
+from manifest_runner.core import blocks
 from manifest_runner.core.characters import MAX_BYTES, MAX_PROBLEMS, check_characters, decode, too_large
 from manifest_runner.core.model import Diagnostic, Document, Json, Pointer, Source
 from manifest_runner.core.positions import locate
@@ -29,7 +31,7 @@ from manifest_runner.core.syntax import syntax_diagnostic
 from manifest_runner.core.visible import is_clean
 from manifest_runner.errors import InvalidInput
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EVENTS", "MAX_EXPANDED", "decode", "locate", "parse"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EVENTS", "MAX_EXPANDED", "decode", "locate", "parse", "parse_events"]
 
 MAX_DEPTH = 64
 """Mappings and lists inside one another. A manifest needs six."""
@@ -55,6 +57,14 @@ def parse(text: str, *, path: str, rendered: bool = False) -> Document:
     """
     if len(text) > MAX_BYTES:
         raise InvalidInput([too_large(path, f"the text has more than {MAX_BYTES // 1024 // 1024} MiB")])
+    plain = blocks.read(text, MAX_EVENTS)
+    if plain is not None:
+        return Document(path=path, text=text, data=plain, rendered=rendered)
+    return parse_events(text, path=path, rendered=rendered)
+
+
+def parse_events(text: str, *, path: str, rendered: bool = False) -> Document:
+    """The same by way of libyaml's events alone: all of YAML that is read, and every mistake."""
     if not text.isascii():  # libyaml refuses the ASCII ones itself, for free
         check_characters(text, path)
     builder = _Builder(path, text)
