@@ -68,11 +68,12 @@ class SpendingLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """The intent is durable and reserved, and its turn has come: send it now. `fresh` is False where the intent is that of a
-    run which is gone: its bytes may have left already."""
+    """The intent is durable and reserved, and its turn has come: send it after `seconds`, a fraction of one. `fresh` is False
+    where the intent is that of a run which is gone: its bytes may have left already."""
 
     job: Job
     fresh: bool = True
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

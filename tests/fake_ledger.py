@@ -84,7 +84,7 @@ class InMemoryLedger:
                           sender=self.run)
             self.books.entries[intent.external_task_id] = known
         fresh, known.sender, known.touched = known.sender == self.run, self.run, now
-        return Admitted(job=known.job, fresh=fresh)
+        return Admitted(job=known.job, fresh=fresh, seconds=answer.seconds)
 
     def _unfinished(self, intent: Intent) -> Entry | None:
         alive = [entry for entry in self.books.entries.values()

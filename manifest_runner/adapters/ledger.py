@@ -264,12 +264,12 @@ class SqliteLedger:
         fresh = row.sender == self._run  # then this run knows what became of it; of another's, bytes may have left
         if job.state is not JobState.INTENDED or (not fresh and is_alive(self._path, row.sender)):
             return Held(job=job)
-        wait = self._wait(job.intent, limits, now, again=True)
-        if wait is not None:
-            return wait
+        turn = self._ask(job.intent, limits, now, again=True)
+        if turn.why:
+            return Wait(seconds=turn.seconds, why=turn.why)
         self._books.update(sealed(row._replace(sender=self._run, touched=now)))
         self._books.note("Intended", {"again": True, "run": self._run}, now, row.external_task_id)
-        return Admitted(job=job, fresh=fresh)
+        return Admitted(job=job, fresh=fresh, seconds=turn.seconds)
 
     def _unfinished(self, intent: Intent) -> Row | None:
         """A submission under another id that is alive for the same take."""
@@ -292,7 +292,10 @@ class SqliteLedger:
         intent = replace(intent, reserved=from_micro(to_micro(intent.reserved)))
         # Credits first: a run that has spent its limit is told so at once, not after a wait for its turn.
         self._check_credits(intent, limits, now)
-        return self._wait(intent, limits, now) or Admitted(job=self._insert(intent, now))
+        turn = self._ask(intent, limits, now)
+        if turn.why:
+            return Wait(seconds=turn.seconds, why=turn.why)
+        return Admitted(job=self._insert(intent, now), seconds=turn.seconds)
 
     def _insert(self, intent: Intent, now: float) -> Job:
         row = self._storable(
@@ -309,8 +312,8 @@ class SqliteLedger:
             spent = from_micro(self._books.day_spending(self._day(now)))
             rules.refuse_overspending(limits.daily_credits, spent, intent.reserved, of="today (UTC)")
 
-    def _wait(self, intent: Intent, limits: SpendingLimits, now: float, *, again: bool = False) -> Wait | None:
-        """What pace, places in flight and the queue say. None: its turn has come, and the slot is taken."""
+    def _ask(self, intent: Intent, limits: SpendingLimits, now: float, *, again: bool = False) -> turns.Answer:
+        """What pace, places in flight and the queue say, remembered. Where it does not say to wait, the slot is taken."""
         stored = self._books.meter()
         answer = turns.ask(pace.steady(stored, now), self._books.waiters(), intent.external_task_id, again=again,
                            rate=limits.rate, concurrency=limits.concurrency, now=now,
@@ -319,10 +322,9 @@ class SqliteLedger:
             self._books.keep_meter(answer.meter)
         for name in answer.gone:
             self._books.forget_waiter(name)
-        if answer.waiter is None:
-            return None
-        self._books.keep_waiter(answer.waiter)
-        return Wait(seconds=answer.seconds, why=answer.why)
+        if answer.waiter is not None:
+            self._books.keep_waiter(answer.waiter)
+        return answer
 
     def _learn(self, left: float, now: float) -> None:
         """The gateway has accepted a submission: what it taught about pace and places recovers a step."""

@@ -5,7 +5,8 @@ Laws:
 
 - No window as long as a rate's period ever holds more submissions than the rate says, even where each one arrives a little
   late, because slots are spaced wider than the rate asks.
-- No more than one slot is ever owed: an account that was idle for a day may not make up for it.
+- No more than one slot is ever owed: an account that was idle for a day may not make up for it. Slots are given out `AHEAD`
+  of their time at most.
 - What was learned only ever slows: the operator's rate and places stand above it.
 - The refusals of one burst are one signal. Only a refusal of what was sent *after* the last slowing says anything new.
 - A clock that was stepped back delays a submission by one spacing at most, or by the pause that was asked for.
@@ -35,6 +36,10 @@ counted in milliseconds, however short the period is. 96 % of a rate a second ca
 LEEWAY = 0.005
 """How late a slot may be taken without pushing back the ones behind it, as a share of the period. Without it a task that
 wakes a few milliseconds late would cost a fast rate a tenth of itself."""
+
+AHEAD = 0.1
+"""Seconds by which a slot may be given out before it opens, to be used when it does: recording an intent takes some milliseconds,
+on a busy machine some tens, and a slot must not pass meanwhile. One that is given to a process that then dies is lost."""
 
 LONGEST_PAUSE = 3600.0
 """Seconds. A gateway that asks for a year is asked again after an hour."""
@@ -111,12 +116,12 @@ class Patience:
 
 
 def steady(meter: Meter, now: float) -> Meter:
-    """The meter without anything that lies in the future: what a clock that was stepped back has left behind.
+    """The meter without anything that lies further in the future than it may: what a clock that was stepped back has left.
 
     The result must be kept even where nothing is granted, or the wait would begin anew with every question.
     """
     return replace(
-        meter, slot=None if meter.slot is None else min(meter.slot, now), paused_at=min(meter.paused_at, now),
+        meter, slot=None if meter.slot is None else min(meter.slot, now + AHEAD), paused_at=min(meter.paused_at, now),
         pause=min(meter.pause, LONGEST_PAUSE), since=min(meter.since, now), slowed_at=min(meter.slowed_at, now),
         crowded_at=min(meter.crowded_at, now))
 
@@ -168,14 +173,14 @@ def places(meter: Meter) -> int | None:
 # ── what happens ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def take_slot(meter: Meter, rate: Rate | None, now: float) -> Meter:
-    """The meter after the open slot was given out at `now`."""
+def take_slot(meter: Meter, rate: Rate | None, now: float) -> tuple[Meter, float]:
+    """The meter after the next slot was given out at `now`, and in how many seconds that slot opens (0: it is open)."""
     gap = gap_of(meter, rate)
     slot = now
     if gap and meter.slot is not None:
         leeway = min(LEEWAY * rate.per, gap / 2) if rate is not None else gap / 10
-        slot = min(max(meter.slot + gap, now - leeway), now)
-    return replace(_observed(meter, now), slot=slot, gap=gap)
+        slot = max(meter.slot + gap, now - leeway)
+    return replace(_observed(meter, now), slot=slot, gap=gap), _worth(slot - now)
 
 
 def _observed(meter: Meter, now: float) -> Meter:

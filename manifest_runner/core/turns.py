@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from manifest_runner.core import pace
 from manifest_runner.core.model import Rate
-from manifest_runner.core.pace import Meter
+from manifest_runner.core.pace import AHEAD, Meter
 
 HOLD = 1.5
 """Seconds beyond the moment when somebody meant to come back. Processes of a busy machine are late by some hundredths."""
@@ -48,8 +48,8 @@ class Waiter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a submission that asks for its turn is told: to go (`why` is empty), or to wait `seconds`, and why. `meter` and
-    `waiter` are to be remembered; without a `waiter` its place in the queue is given up, as are those of the `gone`."""
+    """What a submission that asks for its turn is told: to go in `seconds` (`why` is empty), or to ask again in `seconds`, and why.
+    `meter` and `waiter` are to be remembered; without a `waiter` its place in the queue is given up, as are those of the `gone`."""
 
     meter: Meter
     seconds: float = 0.0
@@ -72,12 +72,12 @@ def ask(meter: Meter, waiters: Sequence[Waiter], name: str, *, again: bool, rate
     most = learned if again else min((limit for limit in (concurrency, learned) if limit is not None), default=None)
     me = joined(known, name, again=again, now=now, places=most)
     pause, slot = pace.pause_left(meter, now), pace.turn_left(meter, rate, now)
-    if pause or slot:
-        opens = now + max(pause, slot)
-        mine = turn(me, others, opens, gap)
+    if pause or slot > AHEAD:
+        opens = max(pause, slot - AHEAD)  # from now: there is time enough to record it before the slot opens
+        mine = turn(me, others, now + opens, gap)
         why = "pause" if pause >= slot else "pace" if pace.is_learned(meter, rate) else "rate"
         me = replace(me, ready=mine, holds=mine + (min(HOLD, 0.9 * gap) if gap else HOLD))
-        return Answer(meter=meter, seconds=max(pause, slot) + (mine - opens), why=why, waiter=me, gone=gone)
+        return Answer(meter=meter, seconds=opens + (mine - (now + opens)), why=why, waiter=me, gone=gone)
     if most is not None and flying(again) >= most:
         me = replace(me, holds=now + PLACE_SECONDS + HOLD)
         why = "concurrency" if learned is None or most < learned else "crowd"
@@ -85,7 +85,8 @@ def ask(meter: Meter, waiters: Sequence[Waiter], name: str, *, again: bool, rate
     if goes_first(me, others, now, flying):
         return Answer(meter=meter, seconds=min(gap or YIELD, YIELD), why="turn", gone=gone,
                       waiter=replace(me, holds=now + YIELD + HOLD))
-    return Answer(meter=pace.take_slot(meter, rate, now), gone=gone if known is None else (*gone, name))
+    meter, seconds = pace.take_slot(meter, rate, now)
+    return Answer(meter=meter, seconds=seconds, gone=gone if known is None else (*gone, name))
 
 
 def present(waiters: Iterable[Waiter], now: float) -> list[Waiter]:

@@ -161,6 +161,8 @@ class Submissions:
                 self._leave(place)
             if isinstance(admission, Admitted):
                 attempt.admitted(admission)
+                if admission.seconds:
+                    await self._outside.clock.sleep(admission.seconds)
                 tell(Intended(intent=admission.job.intent), admission.job)
                 return None, await self._send(attempt, tell)
             return (None if admission is None else admission.job), None

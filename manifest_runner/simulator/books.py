@@ -116,6 +116,7 @@ class Books:
     def totals(self) -> dict[str, int | float]:
         """Counts over everything.
 
+        `throttled` counts requests that came too fast, `crowded` submissions for which no place was free.
         `duplicates` counts jobs beyond the first of one external task id; `repeated` counts jobs beyond the first of one
         request (labels aside) of one account, whatever ids they came with: two takes of one prompt are repeated too.
         """
@@ -128,6 +129,8 @@ class Books:
             "credits_charged": json_number(self.charged),
             "replays": self.notes["replay"],
             "conflicts": self.notes["idempotency_conflict"],
+            "throttled": self.notes["rate_limited"],
+            "crowded": self.notes["too_many_jobs"],
             "duplicates": _beyond_first(self._by_id.values()),
             "repeated": _beyond_first(self._by_content.values()),
         }

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-from manifest_runner.core.model import JobId
+from manifest_runner.core.model import JobId, Rate
 from manifest_runner.simulator.books import Books, Job, RequestRecord, WebhookRecord, json_number, key_hash
 from manifest_runner.simulator.page import LIST_PRICES, Order, Rejected, external_task_id_in, read_order
 
@@ -32,7 +32,7 @@ class Settings:
 
     `keys` None accepts any non-empty key; `credits` is the opening balance of each account, None for no limit; a job takes
     `shortest` to `longest` seconds divided by `speed`; `replay` says whether an external task id is idempotent or only a label;
-    `posts_per_second`, `gets_per_second` and `concurrency` are per account, None for no limit. Job ids and durations follow
+    `posts`, `gets` and `concurrency` are limits of each account, None for no limit. Job ids and durations follow
     from `seed`: worlds of the same seed repeat each other's job ids, so a process that keeps a ledger needs a fresh one.
     """
 
@@ -44,8 +44,8 @@ class Settings:
     shortest: float = 70.0
     longest: float = 260.0
     replay: Literal["replays", "correlates"] = "replays"
-    posts_per_second: int | None = None
-    gets_per_second: int | None = None
+    posts: Rate | None = None
+    gets: Rate | None = None
     concurrency: int | None = None
     webhook_url: str = ""
     seed: str = "0"
@@ -112,7 +112,7 @@ class World:
             model = path.removeprefix("/v1/video/")
             if model not in self.settings.models:
                 raise Rejected(404, "unknown_model", f"there is no model {model!r}")
-            self._meter(account, "POST", self.settings.posts_per_second)
+            self._meter(account, "POST", self.settings.posts)
             order = read_order(body, self.settings.prices)
             reply, note = self._place(account, model, order, hashlib.sha256(body).hexdigest())
         except Rejected as no:
@@ -127,7 +127,7 @@ class World:
         note = ""
         try:
             account = self._account(key)
-            self._meter(account, "GET", self.settings.gets_per_second)
+            self._meter(account, "GET", self.settings.gets)
             job = self._books.jobs.get(JobId(job_id))
             if job is None or job.account != account.name:
                 raise Rejected(404, "job_not_found", "there is no such job")
@@ -156,15 +156,16 @@ class World:
             self._accounts[name] = _Account(name, self.settings.credits)
         return self._accounts[name]
 
-    def _meter(self, account: _Account, method: str, limit: int | None) -> None:
-        """Let at most `limit` requests through in any window of one second."""
+    def _meter(self, account: _Account, method: str, limit: Rate | None) -> None:
+        """Let at most as many requests through in any window as the limit says, and tell the others when to come back."""
         if limit is None:
             return
         recent = account.recent[method]
-        while recent and recent[0] <= self._now - 1:
+        while recent and recent[0] <= self._now - limit.per:
             recent.popleft()
-        if len(recent) >= limit:
-            raise Rejected(429, "rate_limited", "too many requests", retry_after=max(1, math.ceil(recent[0] + 1 - self._now)))
+        if len(recent) >= limit.count:
+            room = recent[0] + limit.per - self._now
+            raise Rejected(429, "rate_limited", "too many requests", retry_after=max(1, math.ceil(room)))
         recent.append(self._now)
 
     def _place(self, account: _Account, model: str, order: Order, sha256: str) -> tuple[Reply, str]:

@@ -187,10 +187,12 @@ class LedgerContract:
         assert answer.seconds >= 5
         world.now += answer.seconds
         assert await later.admit(changed, FREE) == Admitted(job=job, fresh=False)
+        world.now += 60
         assert await later.admit(changed, FREE) == Admitted(job=job, fresh=True)
         assert await world.open("c").admit(changed, FREE) == Held(job=job)
         assert list(await later.jobs("monsoon.yaml")) == [job]
         world.end("b")
+        world.now += 60
         assert await world.open("c").admit(changed, FREE) == Admitted(job=job, fresh=False)
 
     async def test_an_intent_without_answer_waits_for_pause_and_rate_but_not_for_credits_or_places(self, world: World) -> None:

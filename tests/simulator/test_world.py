@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from manifest_runner.core.model import JobId
+from manifest_runner.core.model import JobId, Rate
 from manifest_runner.simulator.world import Reply, Settings, World
 
 PATH = "/v1/video/kling-v3-omni"
@@ -291,15 +291,24 @@ def test_a_job_without_an_id_is_never_a_replay() -> None:
 
 
 def test_no_window_of_one_second_holds_more_posts_than_the_limit() -> None:
-    world = World(Settings(posts_per_second=3))
+    world = World(Settings(posts=Rate(count=3, per=1)))
     statuses = [submit(world, now).status for now in (0, 0.5, 0.6, 0.7, 0.99, 1.0, 1.4, 1.5)]
     assert statuses == [202, 202, 202, 429, 429, 202, 429, 202]
     refused = submit(world, 1.5)
     assert (refused.document["error"]["code"], refused.headers) == ("rate_limited", {"Retry-After": "1"})
 
 
+def test_a_limit_by_the_minute_says_when_there_is_room_and_the_books_count_whom_it_refused() -> None:
+    world = World(Settings(posts=Rate(count=2, per=60), concurrency=1))
+    answers = [submit(world, now) for now in (0, 10, 20)]
+    assert [answer.status for answer in answers] == [202, 429, 429]
+    assert answers[2].headers == {"Retry-After": "40"}
+    totals = world.books()["totals"]
+    assert (totals["crowded"], totals["throttled"]) == (1, 1)
+
+
 def test_gets_have_a_limit_of_their_own_and_accounts_too() -> None:
-    world = World(Settings(gets_per_second=1, posts_per_second=1))
+    world = World(Settings(gets=Rate(count=1, per=1), posts=Rate(count=1, per=1)))
     job = made(world)
     assert [world.job(KEY, job, 0).status for _ in range(2)] == [200, 429]
     assert submit(world, key="another").status == 202
@@ -360,7 +369,7 @@ class BooksBalance(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        kind = Settings(credits=Decimal(1500), concurrency=6, posts_per_second=20, replay=self.replay)
+        kind = Settings(credits=Decimal(1500), concurrency=6, posts=Rate(count=20, per=1), replay=self.replay)
         self.world = World(kind, gated=True)
         self.now = 0.0
         self.expected: dict[JobId, tuple[Decimal, Decimal]] = {}
