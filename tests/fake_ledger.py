@@ -132,9 +132,7 @@ class InMemoryLedger:
         before = pace.steady(self.books.meter, now)
         self.books.meter = (pace.crowded(before, seconds, left, self.in_flight(accepted=True), now) if crowded
                             else pace.slowed(before, seconds, left, now))
-        same = all(getattr(before, name) == getattr(self.books.meter, name)
-                   for name in ("peak", "slowed_at", "places", "crowded_at"))
-        return None if same else pace.patience(self.books.meter, now)
+        return pace.patience(before, self.books.meter, now)
 
     async def jobs(self, manifest: str) -> Sequence[Job]:
         mine = [entry.job for entry in self.books.entries.values() if entry.job.intent.key.manifest == manifest]

@@ -17,7 +17,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -183,11 +183,9 @@ class SqliteLedger:
             after = (pace.crowded(before, seconds, left, self._accepted(now), now) if crowded
                      else pace.slowed(before, seconds, left, now))
             self._books.keep_meter(after)
-            told = pace.patience(after, now)
-            self._books.note("Throttled", {"said": seconds, "crowded": crowded, **asdict(told)}, now,
-                             None if row is None else external_task_id)
-            counted = (before.peak, before.slowed_at, before.places, before.crowded_at)
-            return None if counted == (after.peak, after.slowed_at, after.places, after.crowded_at) else told
+            self._books.note("Throttled", {"said": seconds, "crowded": crowded, "pace": pace.pace(after), "places": after.places},
+                             now, None if row is None else external_task_id)
+            return pace.patience(before, after, now)
 
     def jobs(self, manifest: str) -> list[Job]:
         """The latest attempt of every take of a manifest, ordered by shot and take."""
@@ -268,7 +266,7 @@ class SqliteLedger:
         if turn.why:
             return Wait(seconds=turn.seconds, why=turn.why)
         self._books.update(sealed(row._replace(sender=self._run, touched=now)))
-        self._books.note("Intended", {"again": True, "run": self._run}, now, row.external_task_id)
+        self._books.note("Intended", {"again": True, "run": self._run, "ahead": turn.seconds}, now, row.external_task_id)
         return Admitted(job=job, fresh=fresh, seconds=turn.seconds)
 
     def _unfinished(self, intent: Intent) -> Row | None:
@@ -295,13 +293,14 @@ class SqliteLedger:
         turn = self._ask(intent, limits, now)
         if turn.why:
             return Wait(seconds=turn.seconds, why=turn.why)
-        return Admitted(job=self._insert(intent, now), seconds=turn.seconds)
+        return Admitted(job=self._insert(intent, now, ahead=turn.seconds), seconds=turn.seconds)
 
-    def _insert(self, intent: Intent, now: float) -> Job:
+    def _insert(self, intent: Intent, now: float, *, ahead: float = 0.0) -> Job:
         row = self._storable(
             partial(new_row, intent, account=self._account, run=self._run, day=self._day(now), now=now))
         self._books.insert(row)
-        self._books.note("Intended", {**detail_of(Intended(intent=intent)), "run": self._run}, now, intent.external_task_id)
+        self._books.note("Intended", {**detail_of(Intended(intent=intent)), "run": self._run, "ahead": ahead}, now,
+                         intent.external_task_id)
         return self._books.job(row)
 
     def _check_credits(self, intent: Intent, limits: SpendingLimits, now: float) -> None:

@@ -235,9 +235,11 @@ def paused(meter: Meter, seconds: float, now: float) -> Meter:
     return replace(meter, paused_at=now, pause=max(asked, pause_left(meter, now)))
 
 
-def patience(meter: Meter, now: float) -> Patience:
-    """What is to be told of the meter after a refusal."""
-    return Patience(seconds=pause_left(meter, now), pace=pace(meter), places=places(meter))
+def patience(before: Meter, after: Meter, now: float) -> Patience | None:
+    """What is to be told of a refusal that made `after` of `before`; None where it belongs to a burst that was told already."""
+    if (before.slowed_at, before.crowded_at) == (after.slowed_at, after.crowded_at):
+        return None
+    return Patience(seconds=pause_left(after, now), pace=pace(after), places=places(after))
 
 
 def _patient(meter: Meter, said: float | None, now: float, *, again: bool) -> Meter:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import heapq
 import json
+import random
 import sqlite3
 import stat
 import subprocess
 import sys
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -43,8 +46,9 @@ from manifest_runner.core.lifecycle import (
 )
 from manifest_runner.core.limits import cost
 from manifest_runner.core.model import ExternalTaskId, JobId, JobState, Rate
+from manifest_runner.core.pace import Meter
 from manifest_runner.errors import BudgetExceeded, LedgerError
-from manifest_runner.ports import Admitted, Held, SpendingLimits
+from manifest_runner.ports import Admitted, Held, SpendingLimits, Wait
 from tests.contract.ledger_contract import FREE, NOON, PATHS, SUBMITTED, intent
 from tests.fake_ledger import Books, InMemoryLedger
 
@@ -121,6 +125,87 @@ def test_a_ledger_of_a_newer_version_is_refused(path: Path) -> None:
     for opened in (open_ledger, partial(SqliteLedger.open_readonly, account="acme")):
         with pytest.raises(LedgerError, match="written by a newer version"):
             opened(path)
+
+
+VERSION_1 = """
+DROP TABLE waiters;
+ALTER TABLE meters RENAME TO newer;
+CREATE TABLE meters (account TEXT PRIMARY KEY, slot REAL, paused_at REAL NOT NULL, pause REAL NOT NULL) WITHOUT ROWID;
+INSERT INTO meters SELECT account, slot, paused_at, pause FROM newer;
+DROP TABLE newer;
+PRAGMA user_version = 1;
+"""
+"""Makes a ledger what the first version wrote."""
+
+
+def older(path: Path) -> list[Any]:
+    """Fill a ledger, take it back to the first version, and return its jobs."""
+    with open_ledger(path) as ledger:
+        for number, events in enumerate(PATHS.values()):
+            ledger.admit(intent("S", take=number + 1), FREE)
+            for event in events:
+                ledger.record(intent("S", take=number + 1).external_task_id,
+                              replace(event, job_id=JobId(f"j{number}")) if isinstance(event, Submitted) else event)
+        jobs = ledger.jobs("monsoon.yaml")
+        ledger._books.keep_meter(Meter(slot=NOON, paused_at=NOON, pause=9.0))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_1)
+    return jobs
+
+
+def version_of(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_a_ledger_of_the_first_version_is_looked_at_as_it_is_and_brought_to_this_one_to_be_written(path: Path) -> None:
+    jobs = older(path)
+    looking = SqliteLedger.open_readonly(path, account="acme", wall=lambda: NOON)
+    assert looking is not None
+    with looking:
+        assert looking.jobs("monsoon.yaml") == jobs
+    assert version_of(path) == 1
+    for _ in range(2):
+        with open_ledger(path) as ledger:
+            assert ledger.jobs("monsoon.yaml") == jobs
+            assert ledger.spent("monsoon.yaml").reserved == 145 * 5
+            assert ledger.admit(intent("NEW"), FREE) == Wait(seconds=9, why="pause")
+    assert version_of(path) == ledger_schema.VERSION
+
+
+@pytest.mark.parametrize("statement", range(1, 11))
+def test_a_migration_that_stops_anywhere_leaves_the_older_ledger(
+        path: Path, statement: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = older(path)
+    steps = ledger_schema._CHANGES[2].split(";")
+    monkeypatch.setitem(ledger_schema._CHANGES, 2, ";".join([*steps[:statement], "no such statement"]))
+    with pytest.raises(LedgerError):
+        open_ledger(path)
+    monkeypatch.undo()
+    assert version_of(path) == 1
+    with open_ledger(path) as ledger:
+        assert ledger.jobs("monsoon.yaml") == jobs
+
+
+def test_two_processes_that_migrate_at_once_both_succeed(path: Path) -> None:
+    older(path)
+    code = ("import sys; from pathlib import Path; from tests.adapters.test_ledger import open_ledger; "
+            "open_ledger(Path(sys.argv[1]))")
+    started = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(2)]
+    assert [process.wait(timeout=60) for process in started] == [0, 0]
+    assert version_of(path) == ledger_schema.VERSION
+
+
+@pytest.mark.parametrize("statement", [
+    "UPDATE meters SET peak = -1", "UPDATE meters SET sent = 'many'", "UPDATE meters SET slot = 'noon'",
+    "UPDATE meters SET places = 1.5", "UPDATE waiters SET ready = 'soon'",
+])
+def test_a_meter_or_a_queue_that_holds_nonsense_is_damage(path: Path, ledger: SqliteLedger, statement: str) -> None:
+    ledger.throttled(intent("A").external_task_id, 5)
+    ledger.admit(intent("B"), FREE)
+    ledger._connection.execute(statement)
+    with pytest.raises(LedgerError, match="damaged"):
+        ledger.admit(intent("C"), FREE)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"version: 1\n" * 1000, b"SQLite format 3\0" + b"\0" * 4080])
@@ -447,7 +532,8 @@ def test_four_processes_spend_one_budget_to_the_last_credit_and_not_a_credit_mor
 def test_four_processes_share_one_rate(path: Path) -> None:
     assert len(race(path, budget=600, rate=40)) == 60
     with closing(sqlite3.connect(path)) as connection:
-        times = [at for (at,) in connection.execute("SELECT at FROM events WHERE kind = 'Intended' ORDER BY at")]
+        found = connection.execute("SELECT at, detail FROM events WHERE kind = 'Intended'").fetchall()
+    times = sorted(at + json.loads(detail)["ahead"] for at, detail in found)
     for start in times:
         assert sum(start <= at < start + 1 for at in times) <= 40
     assert (len(times) - 1) / (times[-1] - times[0]) > 20
@@ -458,6 +544,40 @@ def test_four_processes_that_want_the_same_takes_reserve_each_once(path: Path) -
     with open_ledger(path, wall=time.time) as ledger:
         assert [job.intent.key.take for job in ledger.jobs("monsoon.yaml")] == list(range(1, 51))
         assert ledger.spent().reserved == 500
+
+
+# ── many processes, in virtual time ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("rate", [Rate(count=8, per=1), Rate(count=60, per=60)])
+def test_many_runs_share_a_rate_evenly_use_it_and_never_pass_it(path: Path, rate: Rate) -> None:
+    """Twelve runs, each with one submission that asks, on one file; each comes back when it was told to, or a little later."""
+    chance, now, runs, each = random.Random(7), NOON, 12, 14
+    limits, sent, asked = SpendingLimits(rate=rate), [], 0
+    last, longest = dict.fromkeys(range(runs), NOON), 0.0
+    with ExitStack() as stack:
+        ledgers = [stack.enter_context(open_ledger(path, f"run-{number}", wall=lambda: now)) for number in range(runs)]
+        for ledger in ledgers:
+            ledger._connection.execute("PRAGMA synchronous = OFF")  # it is not durability that is tested here
+        due = [(NOON + chance.random() / 100, number, 1) for number in range(runs)]
+        while due:
+            now, number, take = heapq.heappop(due)
+            asked += 1
+            answer = ledgers[number].admit(intent(f"R{number}", take=take), limits)
+            late = chance.random() * 0.02
+            if isinstance(answer, Wait):
+                heapq.heappush(due, (now + answer.seconds + late, number, take))
+                continue
+            assert isinstance(answer, Admitted)
+            sent.append(now + answer.seconds)
+            longest, last[number] = max(longest, now - last[number]), now
+            if take < each:
+                heapq.heappush(due, (now + late, number, take + 1))
+    sent.sort()
+    assert max(bisect_left(sent, time + rate.per) - index for index, time in enumerate(sent)) <= rate.count
+    assert (len(sent) - 1) * rate.spacing / (sent[-1] - sent[0]) >= 0.95
+    assert longest <= 1.5 * runs * rate.spacing, "a turn comes round after all the others"
+    assert asked <= 3 * runs * each, "hardly anybody wakes for nothing"
 
 
 # ── whatever happens ──────────────────────────────────────────────────────────────────────────────────────────────

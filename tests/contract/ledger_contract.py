@@ -38,6 +38,7 @@ from manifest_runner.core.model import (
     ShotId,
     TakeKey,
 )
+from manifest_runner.core.pace import SLOWER
 from manifest_runner.errors import BudgetExceeded, Conflict, LedgerError
 from manifest_runner.ports import Admission, Admitted, Held, Ledger, SpendingLimits, Wait
 
@@ -185,7 +186,7 @@ class LedgerContract:
         answer = await later.admit(changed, FREE)
         assert isinstance(answer, Wait)
         assert answer.seconds >= 5
-        world.now += answer.seconds
+        world.now += 60
         assert await later.admit(changed, FREE) == Admitted(job=job, fresh=False)
         world.now += 60
         assert await later.admit(changed, FREE) == Admitted(job=job, fresh=True)
@@ -214,7 +215,7 @@ class LedgerContract:
             answer = await world.open("b").admit(intent("B"), limits)
             assert isinstance(answer, Wait)
         assert answer.why == "rate"
-        assert 2.0 < answer.seconds < 2.1
+        assert 1.9 < answer.seconds < 2.1
         world.now += answer.seconds
         await admitted(world.open("b"), intent("B"), limits)
 
@@ -271,6 +272,88 @@ class LedgerContract:
         await admitted(ledger, intent("C"), one)
         assert await takes(ledger, D(5), limit=D(440))
         assert not await takes(ledger, D(6), limit=D(440))
+
+    async def test_a_refusal_slows_every_run_once_a_burst_and_acceptance_brings_the_pace_back(self, world: World) -> None:
+        one, other = world.open("a"), world.open("b")
+        for number in range(10):
+            await admitted(one, intent("S", take=number + 1))
+            world.now += 0.5
+        told = await one.throttled(intent("S", take=10).external_task_id, 1.0)
+        assert told is not None
+        assert told.pace == pytest.approx(SLOWER * 9 / 6)
+        assert await other.throttled(intent("S", take=9).external_task_id, 1.0) is None, "it left before the slowing"
+        world.now += 1
+        await admitted(other, intent("A"))
+        answer = await other.admit(intent("B"), FREE)
+        assert isinstance(answer, Wait)
+        assert answer.why == "pace"
+        learned = [answer.seconds]
+        for number in range(12):
+            world.now += 60
+            await walk(other, intent("T", take=number + 1), Submitted(job_id=JobId(f"t{number}")))
+            answer = await one.admit(intent("B"), FREE)
+            assert isinstance(answer, Wait)
+            learned.append(answer.seconds)
+        assert learned[-1] < learned[1]
+
+    async def test_a_refusal_changes_no_reservation_and_no_state(self, world: World) -> None:
+        ledger = world.open("a")
+        job = await walk(ledger, intent())
+        await ledger.throttled(intent().external_task_id, 1.0)
+        await ledger.throttled(intent().external_task_id, 1.0, crowded=True)
+        assert list(await ledger.jobs("monsoon.yaml")) == [job]
+        assert await takes(ledger, D(855), limit=D(1000))
+        assert not await takes(ledger, D(856), limit=D(1000))
+
+    async def test_a_refusal_for_want_of_places_lowers_them_for_every_run(self, world: World) -> None:
+        one, other = world.open("a"), world.open("b")
+        for number in range(3):
+            await walk(one, intent("S", take=number + 1), Submitted(job_id=JobId(f"s{number}")))
+        refused = intent("S", take=4)
+        await admitted(one, refused)
+        told = await one.throttled(refused.external_task_id, 0.0, crowded=True)
+        assert told is not None
+        assert (told.places, told.pace) == (3, None)
+        for ledger, wanted in ((other, intent("A")), (one, refused)):
+            answer = await ledger.admit(wanted, SpendingLimits(concurrency=9))
+            assert isinstance(answer, Wait)
+            assert answer.why == "crowd"
+        await one.record(intent("S", take=1).external_task_id, Failed(words="no"))
+        await admitted(one, refused)
+
+    async def test_places_go_to_whoever_has_waited_longest_and_not_to_whoever_frees_them(self, world: World) -> None:
+        greedy, patient = world.open("a"), world.open("b")
+        two = SpendingLimits(concurrency=2)
+        for number in range(2):
+            await walk(greedy, intent("S", take=number + 1), Submitted(job_id=JobId(f"s{number}")))
+        assert isinstance(await patient.admit(intent("B"), two), Wait)
+        world.now += 0.3
+        assert isinstance(await greedy.admit(intent("S", take=3), two), Wait)
+        await greedy.record(intent("S", take=1).external_task_id, Failed(words="no"))
+        answer = await greedy.admit(intent("S", take=3), two)
+        assert isinstance(answer, Wait)
+        assert answer.why == "turn"
+        await admitted(patient, intent("B"), two)
+
+    async def test_nobody_waits_long_for_a_run_that_died_while_it_waited(self, world: World) -> None:
+        two = SpendingLimits(concurrency=1)
+        await walk(world.open("a"), intent("A"), SUBMITTED)
+        await world.open("b").admit(intent("B"), two)
+        world.end("b")
+        world.now += 0.1
+        await world.open("a").admit(intent("C"), two)
+        await world.open("a").record(intent("A").external_task_id, Failed(words="no"))
+        waited = 0.0
+        while isinstance(answer := await world.open("a").admit(intent("C"), two), Wait):
+            world.now, waited = world.now + answer.seconds, waited + answer.seconds
+        assert waited <= 3
+
+    async def test_nobody_waits_for_a_run_whose_own_limits_are_tighter(self, world: World) -> None:
+        await walk(world.open("a"), intent("A"), SUBMITTED)
+        await world.open("b").admit(intent("B"), SpendingLimits(concurrency=1))
+        await world.open("c").admit(intent("C"), SpendingLimits(rate=Rate(count=1, per=3600)))
+        world.now += 0.2
+        await admitted(world.open("a"), intent("D"), SpendingLimits(concurrency=5))
 
     @pytest.mark.parametrize(("events", "cost"), COSTS)
     @pytest.mark.parametrize("daily", [False, True])
