@@ -10,15 +10,16 @@ from pathlib import Path
 import anyio
 import pytest
 
+from manifest_runner.adapters.gateway import HttpGateway
 from manifest_runner.adapters.lockwriter import read_lockfile
-from manifest_runner.core.model import Action, JobState, Rate
+from manifest_runner.core.model import Action, JobState, MediaFacts, Rate
 from manifest_runner.core.modelcard import override
 from manifest_runner.core.outcome import Ending, Notice
-from manifest_runner.errors import AccountEmpty, Conflict, Unauthorized
+from manifest_runner.errors import AccountEmpty, Conflict, MediaError, Unauthorized
 from manifest_runner.ports import SpendingLimits
 from manifest_runner.simulator.world import Settings
-from tests.builders import CARD
-from tests.worlds import Studio, endings
+from tests.builders import CARD, FACTS
+from tests.worlds import Believing, Studio, endings
 
 pytestmark = pytest.mark.anyio
 
@@ -231,6 +232,26 @@ async def test_where_ids_do_not_replay_a_lost_answer_stays_in_doubt_and_is_never
         assert studio.requests("POST") == 3
 
 
+async def test_where_ids_do_not_replay_what_a_killed_run_was_sending_is_in_doubt_and_never_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    async def kill(*_: object) -> None:
+        raise Killed
+
+    settings = Settings(speed=1e5, replay="correlates")
+    async with Studio(folder=tmp_path, text=THREE, card=CORRELATES, settings=settings) as studio:
+        with monkeypatch.context() as patch:
+            patch.setattr(HttpGateway, "submit", kill)
+            with pytest.raises(BaseExceptionGroup):
+                await studio.render()
+        assert Ending.IN_DOUBT in endings(await studio.render()).values()
+        sent = [request["external_task_id"] for request in studio.books()["requests"] if request["method"] == "POST"]
+        assert len(sent) == len(set(sent)) < 3
+
+
 async def test_an_answer_that_never_comes_leaves_the_take_unfinished_and_the_next_run_continues(tmp_path: Path) -> None:
     async with Studio(folder=tmp_path, text=THREE, faults=("submit:drop-after shot=B",), tries=2) as studio:
         assert endings(await studio.render())["B1"] is Ending.UNFINISHED
@@ -304,6 +325,24 @@ async def test_a_download_that_never_works_is_kept_for_the_next_run(tmp_path: Pa
         await studio.render()
         assert studio.done()
         assert studio.jobs_made() == 3
+
+
+async def test_a_clip_that_cannot_be_decoded_is_fetched_again_and_never_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[Path] = []
+
+    async def probe(_: Believing, clip: Path) -> MediaFacts:
+        looked_at.append(clip)
+        if len(looked_at) == 1:
+            raise MediaError("it is cut off")
+        return FACTS
+
+    monkeypatch.setattr(Believing, "probe", probe)
+    async with Studio(folder=tmp_path, text=THREE) as studio:
+        await studio.render()
+        assert studio.done()
+        assert len(looked_at) == 3 + 1
 
 
 async def test_what_was_charged_is_what_the_job_says_not_what_was_estimated(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def provider(replay: str = "replays", speed: float = 400) -> Iterator[str]:
 
 
 def books(address: str, key: str) -> dict[str, list[dict[str, Any]]]:
-    """The `jobs` and `requests` of one key."""
+    """The `jobs` of one key, and the `requests` that came with it or fetched the clip of one of them."""
     asked = urllib.request.Request(f"{address}/_sweep/books", headers={"X-API-Key": key})  # noqa: S310
     with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310
         found: dict[str, list[dict[str, Any]]] = json.load(answer)
@@ -128,9 +128,15 @@ class Late:
     async def _show(self, key: str, send: Any) -> None:
         while self._under_way[key]:  # noqa: ASYNC110 - seldom, and short
             await anyio.sleep(0.01)
-        found, name = self._simulator.books(), key_hash(key)
-        mine = {"jobs": [job for job in found["jobs"] if job["account"] == name],
-                "requests": [request for request in found["requests"] if request["key"] == name]}
+        world = self._simulator.world
+        world.advance(self._simulator.now())
+        # Past `books()`, which makes a dictionary of each of a hundred thousand requests of other lives.
+        jobs = {job.id: job for job in world._books.jobs.values() if job.account == key_hash(key)}
+        requests = [one for one in world._books.requests if one.key == key_hash(key) or one.job_id in jobs]
+        mine = {"jobs": [{"id": job.id, "external_task_id": job.external_task_id, "credits_charged": float(job.charged)}
+                         for job in jobs.values()],
+                "requests": [{"method": one.method, "path": one.path, "external_task_id": one.external_task_id}
+                             for one in requests]}
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
         await send({"type": "http.response.body", "body": json.dumps(mine).encode()})
 

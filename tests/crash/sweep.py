@@ -23,6 +23,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -374,12 +375,18 @@ def sweep(setup: Setup, *, kills: int, every: bool, workers: int) -> Figures:
     context = multiprocessing.get_context("spawn")
     with context.Pool(workers, load_modules, (setup,)) as pool:
         source, waiting = works(), []
-        while True:
-            while len(waiting) < 2 * workers and (work := next(source, None)) is not None:
-                waiting.append(pool.apply_async(live, (setup, work)))
-            if not waiting:
-                return figures
-            figures.verdicts.append(waiting.pop(0).get())
+        try:
+            while True:
+                while len(waiting) < 2 * workers and (work := next(source, None)) is not None:
+                    waiting.append(pool.apply_async(live, (setup, work)))
+                if not waiting:
+                    break
+                figures.verdicts.append(waiting.pop(0).get())
+                if len(figures.verdicts) % 100 == 0:
+                    print(f"{len(figures.verdicts)} lives, {figures.kills} kills", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            print("stopped: the figures so far", file=sys.stderr)
+    return figures
 
 
 def main() -> int:
@@ -396,6 +403,8 @@ def main() -> int:
     if reason := can_trace():
         print(reason)
         return 77
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a shell would ignore the first
+        signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     with provider("correlates" if asked.correlates else "replays") as address:
         setup = Setup(address=address, seed=asked.seed, replays=not asked.correlates, delays=asked.delays, naive=asked.naive)
