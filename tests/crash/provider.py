@@ -154,5 +154,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell would ignore it
     with suppress(KeyboardInterrupt):
         anyio.run(main)
