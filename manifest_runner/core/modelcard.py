@@ -105,6 +105,18 @@ class JobRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClipRules:
+    """What a clip that comes home is held against. `duration`, `size` and `aspect_ratio` name request parameters; `tolerance`
+    is in seconds, `shortest_side` in pixels by the value of `size`."""
+
+    duration: str
+    tolerance: float
+    size: str
+    shortest_side: Mapping[str, int]
+    aspect_ratio: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
     """Warnings, never errors: the longest recommended prompt in characters, and whether durations should be whole seconds."""
 
@@ -128,6 +140,7 @@ class ModelCard:
     price: Price
     jobs: JobRules
     advice: Advice
+    clip: ClipRules | None
     data: JsonObject
 
     @cached_property
@@ -153,7 +166,7 @@ def card_from_data(data: Json, *, source: str, known_good: bool = False) -> Mode
         name=data["name"], title=data["title"], path=data["path"], parameters=data["parameters"],
         required=tuple(data["required"]), always_sent=tuple(data["always_sent"]),
         frames=_frames(data["frames"]), camera=_camera(data["camera"]), price=_price(data["price"]),
-        jobs=_jobs(data["jobs"]), advice=_advice(data.get("advice", {})), data=data)
+        jobs=_jobs(data["jobs"]), advice=_advice(data.get("advice", {})), clip=_clip(data.get("clip")), data=data)
 
 
 def remote_state(card: ModelCard, status: str) -> RemoteState:
@@ -261,6 +274,14 @@ def _jobs(data: JsonObject) -> JobRules:
     states = {str(word).lower(): RemoteState(kind) for kind, words in data["states"].items() for word in words}
     return JobRules(external_task_id=IdMeaning(data["external_task_id"]), failures_are_free=data["failures_are_free"],
                     failed_retries=int(data["failed_retries"]), states=states)
+
+
+def _clip(data: JsonObject | None) -> ClipRules | None:
+    if data is None:
+        return None
+    return ClipRules(duration=data["duration"], tolerance=float(data["tolerance"]), size=data["size"],
+                     shortest_side={str(name): int(side) for name, side in data["shortest_side"].items()},
+                     aspect_ratio=data["aspect_ratio"])
 
 
 def _advice(data: JsonObject) -> Advice:

@@ -41,7 +41,8 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The end of one take: how, the words for a person, what was charged in this run, and the clip where there is one."""
+    """The end of one take: how, the words for a person, what was charged in this run, and the clip where there is one.
+    `remarks` say what is other than asked about a clip that came home in this run."""
 
     key: TakeKey
     action: Action
@@ -50,6 +51,7 @@ class Outcome:
     charged: Decimal = Decimal(0)
     artifact: Artifact | None = None
     job: Job | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

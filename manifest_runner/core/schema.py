@@ -283,6 +283,13 @@ def model_card_schema() -> Schema:
                       "description": "Credits a unit, for each value of that parameter."},
             "currency": _text("Its code, such as INR."), "symbol": _text("Its sign."),
             "per_credit": _number("What a credit costs in it, at list price.")}),
+        "clip": _object("What a clip that comes home is held against; a difference is shown, and never paid for again.", {
+            "duration": _text("The parameter that says how many seconds it has."),
+            "tolerance": _number("By how many seconds it may differ."),
+            "size": _text("The parameter that says how large it is."),
+            "shortest_side": {"type": "object", "additionalProperties": _number("Pixels.", 1), "minProperties": 1,
+                              "description": "The shortest side, for each value of that parameter."},
+            "aspect_ratio": _text("The parameter of its ratio; with a first picture that picture decides.")}),
         "jobs": _object("How jobs behave.", {
             "external_task_id": {"enum": ["replays", "correlates"],
                                  "description": "Whether a repeated id gets the first job's answer, or only labels a job."},
@@ -294,4 +301,4 @@ def model_card_schema() -> Schema:
             })}),
     }
     return {"$schema": DRAFT, "title": "manifest-runner model card",
-            **_object("Everything that manifest-runner knows about one model.", properties, optional=("advice",))}
+            **_object("Everything that manifest-runner knows about one model.", properties, optional=("advice", "clip"))}

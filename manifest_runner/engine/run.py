@@ -36,6 +36,7 @@ from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Ending, Notice, Observer, Outcome, Report
 from manifest_runner.core.planning import Where, output_path, upstream_frames
 from manifest_runner.core.requests import body_of, clip_frame_identity, task_id
+from manifest_runner.core.verdict import remarks
 from manifest_runner.engine.following import bring, collect, follow
 from manifest_runner.engine.lockkeeper import LockKeeper
 from manifest_runner.engine.pictures import Pictures
@@ -326,5 +327,6 @@ class _Run:
             JobState.MISSING: (Ending.UNFINISHED, f"the gateway does not know job {job.job_id} (any more)"),
             JobState.INTENDED: (Ending.UNFINISHED, "no answer yet; the same request goes again in the next run"),
         }.get(job.state, (Ending.UNFINISHED, f"job {job.job_id} is still {job.state.value}"))
+        clip = job.artifacts[0] if job.artifacts else None
         return Outcome(key=key, action=change.action, ending=ending, words=words, job=job, charged=job.charged or Decimal(0),
-                       artifact=job.artifacts[0] if job.artifacts else None)
+                       artifact=clip, remarks=remarks(job.intent.request, clip.media, self.card) if clip is not None else ())

@@ -21,6 +21,10 @@ def report_text(report: Report, card: ModelCard, *, draft: bool) -> str:
             colour = "red" if ending in (Ending.FAILED, Ending.IN_DOUBT) else "yellow"
             label = click.style(f"{ending.value}:", fg=colour, bold=True)
             lines.append(f"  {label} {safe(outcome.key.shot)} t{outcome.key.take}: {safe(outcome.words)}{_job(outcome)}")
+    for outcome in report.outcomes:
+        if outcome.remarks:
+            label = click.style("look at:", fg="yellow", bold=True)
+            lines.append(f"  {label} {safe(outcome.key.shot)} t{outcome.key.take}: {'; '.join(outcome.remarks)}{_job(outcome)}")
     if report.halted is not None:
         lines.append(click.style("stopped: ", fg="red", bold=True) + safe(report.halted.message))
         if report.halted.hint:
@@ -56,7 +60,8 @@ def report_dict(report: Report) -> dict[str, object]:
         "takes": [{"shot": outcome.key.shot, "take": outcome.key.take, "action": outcome.action.value,
                    "ending": outcome.ending.value, "words": outcome.words, "charged": format(outcome.charged, "f"),
                    "path": outcome.artifact.path if outcome.artifact is not None else None,
-                   "job_id": outcome.job.job_id if outcome.job is not None else None} for outcome in report.outcomes],
+                   "job_id": outcome.job.job_id if outcome.job is not None else None,
+                   "remarks": list(outcome.remarks)} for outcome in report.outcomes],
         "charged": format(report.charged, "f"),
         "stopped": None if report.halted is None else {
             "code": report.halted.code, "message": report.halted.message, "hint": report.halted.hint},

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from manifest_runner.core.lifecycle import HOLDING
-from manifest_runner.core.model import Action, Change, Job, JobState, Plan
+from manifest_runner.core.model import Action, Change, Job, JobState, LockEntry, Plan
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.planning import Where
 from manifest_runner.core.pricing import format_credits, format_total
+from manifest_runner.core.verdict import remarks
 from manifest_runner.views.text import columns, safe
 
 _WORDS = {
@@ -42,9 +43,12 @@ class Standing:
 
     change: Change
     job: Job | None
+    remarks: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
+        if self.change.action is Action.KEEP and self.remarks:
+            return f"done, but look at it: {'; '.join(self.remarks)}"
         if self.job is not None and self.job.state in _WORDS:
             return _WORDS[self.job.state]
         if self.job is not None and self.job.state in _ENDED and self.change.action in (Action.CREATE, Action.REPLACE):
@@ -52,8 +56,13 @@ class Standing:
         return _PLANNED.get(self.change.action, "unfinished")
 
 
-def standings(plan: Plan, jobs: Mapping[Where, Job]) -> list[Standing]:
-    return [Standing(change=change, job=jobs.get((change.shot, change.take))) for change in plan.changes]
+def standings(plan: Plan, jobs: Mapping[Where, Job], card: ModelCard) -> list[Standing]:
+    return [Standing(change=change, job=jobs.get((change.shot, change.take)), remarks=_remarks(change.entry, card))
+            for change in plan.changes]
+
+
+def _remarks(entry: LockEntry | None, card: ModelCard) -> tuple[str, ...]:
+    return remarks(entry.request, entry.outputs[0].media, card) if entry is not None and entry.outputs else ()
 
 
 def spent(jobs: Mapping[Where, Job]) -> tuple[Decimal, Decimal]:
@@ -66,7 +75,7 @@ def spent(jobs: Mapping[Where, Job]) -> tuple[Decimal, Decimal]:
 def status_text(rows: Sequence[Standing], jobs: Mapping[Where, Job], card: ModelCard, next_commands: Sequence[str],
                 *, verbose: bool, priced: bool) -> str:
     """A line for every take that is not done (all with `verbose`), a summary, and what to type next."""
-    shown = [row for row in rows if verbose or row.change.action is not Action.KEEP]
+    shown = [row for row in rows if verbose or row.remarks or row.change.action is not Action.KEEP]
     table = columns([(f"{safe(row.change.shot)} t{row.change.take}", row.words, _job(row.job)) for row in shown])
     done = sum(row.change.action is Action.KEEP for row in rows)
     charged, reserved = spent(jobs)
@@ -92,7 +101,7 @@ def status_dict(rows: Sequence[Standing], jobs: Mapping[Where, Job], next_comman
                    "state": row.job.state.value if row.job is not None else None,
                    "job_id": row.job.job_id if row.job is not None else None,
                    "external_task_id": row.job.intent.external_task_id if row.job is not None else None,
-                   "error": row.job.error if row.job is not None else ""} for row in rows],
+                   "error": row.job.error if row.job is not None else "", "remarks": list(row.remarks)} for row in rows],
         "charged": format(charged, "f"),
         "reserved": format(reserved, "f"),
         "next": list(next_commands),

@@ -32,8 +32,8 @@ def test_a_disk_that_fills_up_at_any_write_of_the_ledger_costs_no_job(tmp_path: 
         assert STRACE is not None
         trace = [STRACE, "-f", "-qq", "-o", os.devnull, "-P", str(tmp_path / ".manifest-runner" / "ledger.sqlite3-wal"),
                  "-e", "trace=pwrite64", "-e", f"inject=pwrite64:error={error}:when={write_number}+"]
-        broken = subprocess.run([*trace, *command("render", "show.yaml", "--yes")], cwd=tmp_path, capture_output=True, text=True,
-                                env=environment(tmp_path, live(address)), timeout=120, check=False)
+        broken = subprocess.run([*trace, *command("render", "show.yaml", "--yes")], cwd=tmp_path, text=True,
+                                capture_output=True, env=environment(tmp_path, live(address)), timeout=120, check=False)
         assert broken.returncode in (1, 2), broken.stdout + broken.stderr
         assert "Traceback" not in broken.stderr
         said = broken.stdout + broken.stderr
@@ -54,8 +54,8 @@ def test_an_output_that_is_closed_or_full_changes_nothing_of_the_render(
     write(tmp_path, TWO)
     with simulator(tmp_path) as address:
         line = subprocess.list2cmdline(command("render", "show.yaml", "--yes", *flags))
-        ran = subprocess.run(["bash", "-c", f"{line} {redirection}; exit ${{PIPESTATUS[0]}}"], cwd=tmp_path, capture_output=True,
-                             text=True, env=environment(tmp_path, live(address)), timeout=120, check=False)
+        ran = subprocess.run(["bash", "-c", f"{line} {redirection}; exit ${{PIPESTATUS[0]}}"], cwd=tmp_path, text=True,
+                             capture_output=True, env=environment(tmp_path, live(address)), timeout=120, check=False)
         assert "Traceback" not in ran.stderr
         assert "fault of this program" not in ran.stderr + ran.stdout
         assert ran.returncode == (0 if "full" not in redirection or "2>" in redirection else 2), ran.stderr + ran.stdout
@@ -82,8 +82,8 @@ def test_looking_with_an_output_that_is_closed_or_full_is_no_fault_of_the_progra
 def test_a_second_ctrl_c_leaves_at_once_and_the_next_run_continues(tmp_path: Path) -> None:
     write(tmp_path, TWO)
     with simulator(tmp_path, "--fault", "submit:slow=4000") as address:
-        process = subprocess.Popen(command("render", "show.yaml", "--yes"), cwd=tmp_path, env=environment(tmp_path, live(address)),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command("render", "show.yaml", "--yes"), cwd=tmp_path, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True, env=environment(tmp_path, live(address)))
         assert process.stderr is not None
         while not (tmp_path / ".manifest-runner" / "ledger.sqlite3").exists():
             time.sleep(0.05)
@@ -133,8 +133,8 @@ def test_a_download_on_a_full_disk_keeps_what_was_paid_for_the_next_run(tmp_path
     with simulator(tmp_path) as address:
         line = subprocess.list2cmdline(command("render", "show.yaml", "--yes"))
         # no file may grow beyond 64 KB: the ledger fits, the clips do not
-        ran = subprocess.run(["bash", "-c", f"trap '' XFSZ; ulimit -f 80; {line}"], cwd=tmp_path, capture_output=True, text=True,
-                             env=environment(tmp_path, live(address)), timeout=120, check=False)
+        ran = subprocess.run(["bash", "-c", f"trap '' XFSZ; ulimit -f 80; {line}"], cwd=tmp_path, text=True,
+                             capture_output=True, env=environment(tmp_path, live(address)), timeout=120, check=False)
         assert ran.returncode in (1, 2), ran.stdout + ran.stderr
         assert "Traceback" not in ran.stderr
         again = run(tmp_path, "render", "show.yaml", "--yes", env=live(address))

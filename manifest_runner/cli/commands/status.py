@@ -40,7 +40,7 @@ def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool
     project = Project(manifest, named, draft=draft)
     show = project.load()
     planned = plan_project(project, show)
-    rows = standings(planned.plan, planned.jobs)
+    rows = standings(planned.plan, planned.jobs, show.card)
     commands = _next(rows, manifest, draft)
     if as_json:
         click.echo(json.dumps(status_dict(rows, planned.jobs, commands), ensure_ascii=False, indent=2))
