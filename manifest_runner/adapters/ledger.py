@@ -31,7 +31,7 @@ from manifest_runner.adapters.ledger_rows import Row, changed_row, from_micro, n
 from manifest_runner.adapters.ledger_runs import RunMark, is_alive
 from manifest_runner.core import limits as rules
 from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Intended, Progressed, Submitted
-from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState
+from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState, Request
 from manifest_runner.errors import LedgerError, ManifestRunnerError
 from manifest_runner.ports import Admission, Admitted, Held, SpendingLimits, Wait
 
@@ -44,6 +44,9 @@ INTENT_SECONDS = 120.0
 
 CONCURRENCY_SECONDS = 1.0
 """When to ask again for a place in flight: short beside a render of minutes, long beside a question of microseconds."""
+
+REMEMBERED = 1000
+"""Finished jobs from which a run learns when to look at its own."""
 
 T = TypeVar("T")
 
@@ -188,6 +191,11 @@ class SqliteLedger:
         with schema.translated(self._path):
             rows = self._books.rows("manifest = ? ORDER BY shot, take, attempt, seq", manifest)
             return [self._books.job(row) for row in rows]
+
+    def durations(self) -> list[tuple[Request, float]]:
+        """What the account's latest succeeded jobs asked for and how long the provider took, the latest last."""
+        with schema.translated(self._path):
+            return self._books.durations(REMEMBERED)
 
     # ── what `status` and recovery ask for ────────────────────────────────────────────────────────────────────────
 

@@ -6,12 +6,24 @@ from dataclasses import dataclass, field
 
 from manifest_runner.core.polling import PollPolicy
 from manifest_runner.errors import ManifestRunnerError
-from manifest_runner.ports import Clock, Downloads, Files, Frames, Ledger, LockWriter, Media, Provider, SpendingLimits, Store
+from manifest_runner.ports import (
+    Clock,
+    Downloads,
+    Files,
+    Frames,
+    Ledger,
+    Listener,
+    LockWriter,
+    Media,
+    Provider,
+    SpendingLimits,
+    Store,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """Every port that a run needs."""
+    """Every port that a run needs. Without a listener there are only looks by schedule."""
 
     provider: Provider
     ledger: Ledger
@@ -22,6 +34,7 @@ class Outside:
     files: Files
     clock: Clock
     lock: LockWriter
+    listener: Listener | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
