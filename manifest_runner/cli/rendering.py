@@ -55,6 +55,8 @@ class Rendering:
         self.key = None if project.draft else session.key_of(project)
         self.account = "draft" if self.key is None else session.account(project, self.key)
         session.tightest(project, Limits())  # a limit that cannot be read is said before any plan is shown
+        if not project.draft:
+            session.check_listening(project)
         self.name = os.urandom(8).hex()  # of this command in the ledger: its limits hold over all its rounds
         self.settled: set[Where] = set()
         self.halted = False

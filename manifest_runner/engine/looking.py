@@ -180,7 +180,7 @@ class Watched:
     def over(self, *, succeeded: bool) -> float | None:
         """It has ended: how long it took, in seconds, where that can be known."""
         self._all.relied = self._told is not None
-        if not (succeeded and self._known_age):
+        if not (succeeded and self._known_age) or self._asleep:
             return None
         seconds = took(self._all.policy, self._running, self._age() if self._told is None else self._told,
                        told=self._told is not None)

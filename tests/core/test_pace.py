@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ def test_no_two_slots_are_nearer_than_the_spacing_whoever_asks_when(waits: list[
         pace, at = taken(pace, now)
         assert at >= now
         slots.append(at)
-    assert all(later - earlier >= 0.999 / rate for earlier, later in zip(slots, slots[1:], strict=False))
+    assert all(later - earlier >= 0.999 / rate for earlier, later in pairwise(slots))
 
 
 def test_ten_thousand_at_once_get_one_slot_after_the_other() -> None:

@@ -29,7 +29,8 @@ def test_no_wait_is_longer_than_its_lid_nor_shorter_than_the_narrowest_but_for_t
     assert wait >= 0.9 * POLICY.narrow or (looks == 0 and not known_age and wait >= 0)
 
 
-@pytest.mark.parametrize(("age", "least", "most"), [(0, 4, 6), (5, 4, 6), (20, 4, 6), (40, 9, 11), (60, 13, 17), (3000, 13, 17)])
+@pytest.mark.parametrize(("age", "least", "most"), [(0, 4, 6), (5, 4, 6), (20, 4, 6), (40, 9, 11), (60, 13, 17),
+                                                     (3000, 13, 17)])
 def test_without_experience_looks_begin_close_and_grow_wider(age: float, least: float, most: float) -> None:
     waits = [next_wait(POLICY, (), age=age, looks=int(age > 0), jitter=chance / 10) for chance in range(10)]
     assert least <= min(waits) < max(waits) <= most
@@ -85,7 +86,8 @@ def test_only_the_latest_are_remembered_in_order_of_length(seconds: list[int]) -
 
 def test_jobs_are_compared_by_model_resolution_and_duration() -> None:
     def kind(**params: object) -> tuple[str, ...]:
-        return kind_of(Request(model="kling-v3-omni", params={"prompt": "x", "duration": 5, "resolution": "720p", **params}), CARD)
+        said = {"prompt": "x", "duration": 5, "resolution": "720p", **params}
+        return kind_of(Request(model="kling-v3-omni", params=said), CARD)
 
     assert kind() == kind(prompt="y", cfg_scale=0.7)
     assert len({kind(), kind(duration=10), kind(resolution="1080p")}) == 3
@@ -101,7 +103,8 @@ def test_what_a_job_took_lies_half_way_between_two_looks_and_where_a_webhook_tol
 # ── generations of jobs, each scheduled by what the ones before it seemed to take ─────────────────────────────────
 
 
-def generations(draw: Callable[[], float], experience: Experience, jobs: int, chance: random.Random) -> tuple[float, float, float]:
+def generations(draw: Callable[[], float], experience: Experience, jobs: int,
+                chance: random.Random) -> tuple[float, float, float]:
     """Looks a job, mean delay, and the part of jobs that were over at their first look."""
     looks = delay = at_first = 0.0
     for _ in range(jobs):
