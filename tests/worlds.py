@@ -35,7 +35,7 @@ from manifest_runner.core.planning import make_plan
 from manifest_runner.core.polling import PollPolicy
 from manifest_runner.engine import Options, Outside, execute
 from manifest_runner.errors import MediaError
-from manifest_runner.ports import SpendingLimits
+from manifest_runner.ports import Listener, SpendingLimits
 from manifest_runner.simulator.faults import Faults
 from manifest_runner.simulator.server import Simulator
 from manifest_runner.simulator.world import Settings, World
@@ -100,6 +100,7 @@ class Studio:
     runs: int = 0
     clock: FastClock = field(default_factory=FastClock)
     simulator: Simulator | None = None
+    listener: Listener | None = None
 
     async def __aenter__(self) -> Studio:
         """Open the provider, which outlives the runs."""
@@ -144,7 +145,7 @@ class Studio:
         (self.folder / "show.yaml").write_text(self.text)
         return Outside(provider=gateway, ledger=GroupLedger(ledger), store=LocalStore(self.folder / "objects", self.folder),
                        media=Believing(), downloads=downloads, frames=InlineFrames(),
-                       files=RepositoryFiles(self.folder / "show.yaml"), clock=clock,
+                       files=RepositoryFiles(self.folder / "show.yaml"), clock=clock, listener=self.listener,
                        lock=FileLockWriter(self.lock_path, manifest="show.yaml", shown="lock", guard=self.folder / "guard"))
 
     @property
