@@ -45,7 +45,7 @@ INTENT_SECONDS = 120.0
 CONCURRENCY_SECONDS = 1.0
 """When to ask again for a place in flight: short beside a render of minutes, long beside a question of microseconds."""
 
-REMEMBERED = 1000
+REMEMBERED = 2000
 """Finished jobs from which a run learns when to look at its own."""
 
 T = TypeVar("T")

@@ -129,6 +129,8 @@ class WebhookListener:
 
     async def __aenter__(self) -> Self:
         need_server()
+        import uvicorn  # noqa: F401 - an extra; and now, since it takes a tenth of a second in which no job would be followed
+
         self._socket = _listen(self._host, self._port)
         return self
 
@@ -140,7 +142,7 @@ class WebhookListener:
 
     async def run(self, hint: Callable[[JobId], None]) -> None:
         """See `ports.Listener.run`."""
-        import uvicorn  # an extra, and a tenth of a second that only a listener should pay
+        import uvicorn  # an extra
 
         assert self._socket is not None  # noqa: S101 - entered first
         self._hint = hint

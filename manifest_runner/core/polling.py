@@ -31,14 +31,14 @@ SHARE = 0.05
 ENOUGH = 8
 """Jobs of a kind from which its own schedule is believed."""
 
-MEMORY = 100
+MEMORY = 200
 """Jobs of a kind that are remembered, the latest ones: providers change."""
 
 BACK = 0.9
 """What a job took that was over at its first look, as a part of that wait."""
 
 # In units of the policy's `every`.
-_NARROW, _WIDE, _SLOW, _LID, _NET = 0.84, 2.0, 3.0, 36.0, 12.0
+_NARROW, _WIDE, _SLOW, _LID, _NET = 0.84, 1.8, 3.0, 36.0, 12.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
