@@ -33,6 +33,7 @@ docs: $(DEV) ## Write what is generated: schema, manifest reference, contact str
 
 bench: $(DEV) ## The figures that the README quotes
 	$(BIN)/python benchmarks/plan.py
+	$(BIN)/python benchmarks/flight.py
 
 clean: ## Everything that can be made again; never the ledger
 	rm -rf build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
