@@ -33,6 +33,7 @@ docs: $(DEV) ## Write what is generated: schema, manifest reference, contact str
 
 bench: $(DEV) ## The figures that the README quotes
 	$(BIN)/python benchmarks/plan.py
+	$(BIN)/python benchmarks/flight.py
 
 sweep: $(DEV) ## Kills at every system call, planted bugs, the state machine at length (half an hour)
 	$(BIN)/python -m tests.crash.sweep --kills 1000 --every --delays

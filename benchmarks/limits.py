@@ -7,7 +7,7 @@ own. Every figure is read from the gateway's books: arrival times of submissions
 - `most` is the most arrivals that any window as long as the rate's period held, and `in 90 %` the same for windows a tenth
   shorter: what the network does to a moment of arrival is not the runner's.
 - `429s` are the submissions that the gateway refused, of all.
-- `fair` is the smallest share of the places in the line that any process had while all of them were waiting, over an equal share.
+- `fair` is the smallest share of the places in the line that any process had while all were waiting, over an equal share.
 """
 
 from __future__ import annotations

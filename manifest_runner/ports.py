@@ -6,7 +6,7 @@ Methods raise the errors of `manifest_runner.errors` and no foreign ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -24,6 +24,7 @@ from manifest_runner.core.model import (
     LockEntry,
     MediaFacts,
     Rate,
+    Request,
     TakeKey,
 )
 from manifest_runner.core.pace import Patience
@@ -137,6 +138,11 @@ class Ledger(Protocol):
         """The latest job of every take of a manifest, ordered by shot and take."""
         ...
 
+    async def durations(self) -> Sequence[tuple[Request, float]]:
+        """What the account's latest succeeded jobs asked for and how many seconds the provider took, as `Succeeded` told it,
+        the latest last. Good for guesses only: what cannot be read is left out."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
@@ -210,6 +216,14 @@ class Store(Protocol):
 
     def path_of(self, artifact: Artifact) -> Path:
         """Where the artifact's bytes can be read now (its place, or the store)."""
+        ...
+
+
+class Listener(Protocol):
+    """Hears webhooks."""
+
+    async def run(self, hint: Callable[[JobId], None]) -> None:
+        """Listen until cancelled, and call `hint` with every job that somebody claims to have news of. It may be anybody."""
         ...
 
 

@@ -11,8 +11,8 @@ from decimal import ROUND_CEILING, Decimal
 
 from manifest_runner.core import limits as rules
 from manifest_runner.core import pace, turns
-from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Submitted
-from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState
+from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Submitted, Succeeded
+from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState, Request
 from manifest_runner.errors import LedgerError
 from manifest_runner.ports import Admission, Admitted, Held, SpendingLimits, Wait
 
@@ -133,6 +133,10 @@ class InMemoryLedger:
         self.books.meter = (pace.crowded(before, seconds, left, self.in_flight(accepted=True), now) if crowded
                             else pace.slowed(before, seconds, left, now))
         return pace.patience(before, self.books.meter, now)
+
+    async def durations(self) -> Sequence[tuple[Request, float]]:
+        return [(self.books.entries[task].job.intent.request, event.took) for task, event in self.books.events
+                if isinstance(event, Succeeded) and event.took is not None]
 
     async def jobs(self, manifest: str) -> Sequence[Job]:
         mine = [entry.job for entry in self.books.entries.values() if entry.job.intent.key.manifest == manifest]

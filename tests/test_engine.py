@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 
 from manifest_runner.adapters.gateway import HttpGateway
 from manifest_runner.adapters.lockwriter import read_lockfile
-from manifest_runner.core.model import Action, JobState, MediaFacts, Rate
+from manifest_runner.core.model import Action, JobId, JobState, MediaFacts, Rate
 from manifest_runner.core.modelcard import override
 from manifest_runner.core.outcome import Ending, Notice
+from manifest_runner.engine.looking import FRUITLESS
 from manifest_runner.errors import AccountEmpty, Conflict, MediaError, Unauthorized
 from manifest_runner.ports import SpendingLimits
 from manifest_runner.simulator.world import Settings
@@ -622,3 +624,35 @@ async def test_a_take_that_another_process_is_long_in_sending_is_waited_for_with
             group.start_soon(partial(studio.render, plan=old))
         assert studio.done()
         assert studio.requests("POST") == 1
+
+
+class Flood:
+    """A listener on whose port somebody claims news of every job that the gateway has, all the time."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.hints = 0
+
+    async def run(self, hint: Callable[[JobId], None]) -> None:
+        while True:
+            for job in self.studio.books()["jobs"]:
+                hint(JobId(job["id"]))
+                hint(JobId(job["id"] + "0"))
+                self.hints += 2
+            await anyio.sleep(0.002)
+
+
+async def test_a_flood_of_webhooks_costs_a_bounded_number_of_questions_and_ends_nothing_early(tmp_path: Path) -> None:
+    async def questions(name: str, *, flood: bool) -> int:
+        async with Studio(folder=tmp_path / name, text=THREE, settings=Settings(speed=5, seed="studio")) as studio:
+            studio.listener = flooding = Flood(studio) if flood else None
+            report = await studio.render()
+            assert set(endings(report).values()) == {Ending.DONE}
+            assert flooding is None or flooding.hints > 500
+            over = {job["id"]: job["due"] for job in studio.books()["jobs"]}
+            assert all(request["at"] >= over[request["job_id"]] for request in studio.books()["requests"]
+                       if request["path"].startswith("/out"))
+            return sum(request["path"].startswith("/v1/jobs") for request in studio.books()["requests"])
+
+    quiet, flooded = await questions("quiet", flood=False), await questions("flood", flood=True)
+    assert flooded <= quiet + 3 * (2 * FRUITLESS)

@@ -482,7 +482,7 @@ async def test_f27_many_tasks_and_a_budget_for_few(tmp_path: Path, portal: Block
         report = await studio.render()
         assert report is not None
         assert exit_code(report) == CREDITS
-        assert studio.books()["totals"]["credits_charged"] == fits * PRICE, "never above, and not a shot that would have fitted left"
+        assert studio.books()["totals"]["credits_charged"] == fits * PRICE, "never above, and nothing left that fits"
 
 
 async def test_f28_what_is_in_doubt_counts_as_spent_in_every_later_run(tmp_path: Path, portal: BlockingPortal) -> None:
@@ -556,7 +556,7 @@ async def test_f20_a_job_id_that_the_full_disk_does_not_take_is_said_kept_and_re
         sound(studio)
 
 
-async def test_f20_where_no_place_takes_the_id_the_words_have_it_and_the_command(tmp_path: Path, portal: BlockingPortal) -> None:
+async def test_f20_where_no_place_takes_the_id_the_words_have_it(tmp_path: Path, portal: BlockingPortal) -> None:
     async with studio_of(tmp_path, portal, text="shots: [{id: A, prompt: one}]", places=("nowhere",)) as studio:
         studio.watch = lambda key, what: fill_up(studio) if isinstance(what, Intended) else None
         report = await studio.render()

@@ -42,7 +42,7 @@ from manifest_runner.core.planning import make_plan
 from manifest_runner.core.polling import PollPolicy
 from manifest_runner.engine import Options, Outside, execute, take_back
 from manifest_runner.errors import MediaError
-from manifest_runner.ports import SpendingLimits
+from manifest_runner.ports import Listener, SpendingLimits
 from manifest_runner.simulator.faults import Faults
 from manifest_runner.simulator.server import Simulator, serve
 from manifest_runner.simulator.world import Settings, World
@@ -116,6 +116,7 @@ class Studio:
     portal: BlockingPortal | None = None
     address: str = URL
     _served: Future[Any] | None = None
+    listener: Listener | None = None
 
     async def __aenter__(self) -> Studio:
         """Open the provider, which outlives the runs."""
@@ -175,6 +176,7 @@ class Studio:
         return Outside(provider=gateway, ledger=GroupLedger(ledger), store=LocalStore(self.folder / "objects", self.folder),
                        media=Believing(), downloads=downloads, frames=InlineFrames(),
                        files=RepositoryFiles(self.folder / "show.yaml"), clock=clock, rescue=self.rescue(),
+                       listener=self.listener,
                        lock=FileLockWriter(self.lock_path, manifest="show.yaml", shown="lock", guard=self.folder / "guard"))
 
     def rescue(self) -> RescueFiles:

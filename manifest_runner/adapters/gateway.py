@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -79,11 +79,12 @@ class HttpGateway:
     """`ports.Provider` over HTTP; an async context manager.
 
     `transport` stands in for the network in tests and for the embedded simulator. Raises `UsageError` for an address that is
-    not http(s), and for plain http over the network to another machine unless `allow_plain_http`.
+    not http(s), and for plain http over the network to another machine unless `allow_plain_http`. `hidden` are texts that, like
+    the key, are shown nowhere, even where the gateway quotes them.
     """
 
     def __init__(self, base_url: str, key: Secret, *, clock: Clock, transport: httpx.AsyncBaseTransport | None = None,
-                 allow_plain_http: bool = False) -> None:
+                 allow_plain_http: bool = False, hidden: Sequence[str] = ()) -> None:
         self._base = normal_address(base_url)
         try:
             httpx.URL(self._base)
@@ -96,7 +97,7 @@ class HttpGateway:
         self._key = key
         self._clock = clock
         self._transport = transport
-        self._key_as_text = _spellings(key.reveal())
+        self._key_as_text = _spellings(key.reveal(), *hidden)
         self._log_filter = _KeepOut(self._key_as_text)
 
     def __repr__(self) -> str:
@@ -262,12 +263,13 @@ class HttpGateway:
         return printable(self._redact(text), length)
 
 
-def _spellings(key: str) -> re.Pattern[str]:
-    """Finds the key as it is and as addresses and JSON spell it. A short key (`draft`, `test`) is no secret but a word, and
-    would tear up addresses and job ids that hold that word: it is looked for nowhere."""
-    if len(key) < _SHORTEST_SECRET:
+def _spellings(*secrets: str) -> re.Pattern[str]:
+    """Finds secrets as they are and as addresses and JSON spell them. A short key (`draft`, `test`) is no secret but a word,
+    and would tear up addresses and job ids that hold that word: it is looked for nowhere."""
+    long = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+    forms = {form for secret in long for form in (secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1])}
+    if not forms:
         return re.compile(r"(?!)")
-    forms = {key, quote(key), quote(key, safe=""), json.dumps(key)[1:-1]}
     return re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)), re.IGNORECASE)
 
 

@@ -32,7 +32,7 @@ from manifest_runner.adapters.ledger_runs import RunMark, is_alive
 from manifest_runner.core import limits as rules
 from manifest_runner.core import pace, turns
 from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Intended, Progressed, Submitted
-from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState
+from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState, Request
 from manifest_runner.core.pace import Patience
 from manifest_runner.errors import LedgerError, ManifestRunnerError
 from manifest_runner.ports import Admission, Admitted, Held, SpendingLimits, Wait
@@ -43,6 +43,9 @@ up again, and a place held for ever would stop the account. Its reservation stan
 
 INTENT_SECONDS = 120.0
 """The same for an intent without an answer: sending takes seconds, so its process is gone."""
+
+REMEMBERED = 2000
+"""Finished jobs from which a run learns when to look at its own."""
 
 T = TypeVar("T")
 
@@ -183,8 +186,8 @@ class SqliteLedger:
             after = (pace.crowded(before, seconds, left, self._accepted(now), now) if crowded
                      else pace.slowed(before, seconds, left, now))
             self._books.keep_meter(after)
-            self._books.note("Throttled", {"said": seconds, "crowded": crowded, "pace": pace.pace(after), "places": after.places},
-                             now, None if row is None else external_task_id)
+            detail = {"said": seconds, "crowded": crowded, "pace": pace.pace(after), "places": after.places}
+            self._books.note("Throttled", detail, now, None if row is None else external_task_id)
             return pace.patience(before, after, now)
 
     def jobs(self, manifest: str) -> list[Job]:
@@ -197,6 +200,11 @@ class SqliteLedger:
         with schema.translated(self._path):
             rows = self._books.rows("manifest = ? ORDER BY shot, take, attempt, seq", manifest)
             return [self._books.job(row) for row in rows]
+
+    def durations(self) -> list[tuple[Request, float]]:
+        """What the account's latest succeeded jobs asked for and how long the provider took, the latest last."""
+        with schema.translated(self._path):
+            return self._books.durations(REMEMBERED)
 
     # ── what `status` and recovery ask for ────────────────────────────────────────────────────────────────────────
 

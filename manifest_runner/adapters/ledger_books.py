@@ -9,16 +9,20 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 
 from manifest_runner.adapters import ledger_schema as schema
 from manifest_runner.adapters.ledger_rows import COLUMNS, OF_JOB, Row, job_of
-from manifest_runner.core.lifecycle import Event, Intended, Stored
-from manifest_runner.core.model import Job
+from manifest_runner.core.lifecycle import Event, Intended, Stored, Succeeded
+from manifest_runner.core.model import Job, Request
 from manifest_runner.core.pace import Meter
 from manifest_runner.core.turns import Waiter
 from manifest_runner.errors import LedgerError
+
+_LONGEST = 86400.0
+"""Seconds: no job of which anything can be learned takes longer."""
 
 _CHANGING = ("touched", "sender", "settled_by", "state", "charged", "job_id", "error", "artifacts", "seal")
 
@@ -94,6 +98,21 @@ class Books:
         self.execute("INSERT INTO events (account, external_task_id, kind, at, detail) VALUES (?, ?, ?, ?, ?)", self._account,
                      external_task_id, kind, now, json.dumps(detail, default=str))
 
+    def durations(self, most: int) -> list[tuple[Request, float]]:
+        """The requests of the latest succeeded jobs and what the trail says that they took, in seconds, the latest last. Lines
+        that say nothing of it, or nothing that makes sense, are left out: no money hangs on them."""
+        found = self.execute(
+            "SELECT model, params, detail FROM (SELECT account, external_task_id, detail, seq latest FROM events "  # noqa: S608
+            f"WHERE {self._mine} AND kind = 'Succeeded' ORDER BY seq DESC LIMIT ?) "
+            "JOIN jobs USING (account, external_task_id) JOIN requests USING (seq) ORDER BY latest", self._account, most)
+        known = []
+        for model, params, detail in found:
+            with suppress(ValueError, TypeError, KeyError, RecursionError):
+                seconds = float(json.loads(detail)["took"])
+                if 0 < seconds < _LONGEST:
+                    known.append((Request(model=model, params=dict(json.loads(params))), seconds))
+        return known
+
     # ── sums, in micro-credits ────────────────────────────────────────────────────────────────────────────────────
 
     def run_spending(self, run: str, manifest: str | None) -> int:
@@ -168,6 +187,8 @@ def detail_of(event: Event) -> Mapping[str, object]:
     match event:
         case Intended(intent=intent):
             return {"attempt": intent.attempt, "fingerprint": intent.fingerprint, "reserved": intent.reserved}
+        case Succeeded(charged=charged, took=took):
+            return {"charged": charged} if took is None else {"charged": charged, "took": round(took, 3)}
         case Stored(artifacts=artifacts):
             return {"artifacts": [[artifact.path, artifact.sha256] for artifact in artifacts]}
     return asdict(event)

@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.core.lifecycle import Event
-from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId
+from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, Request
 from manifest_runner.core.pace import Patience
 from manifest_runner.errors import LedgerError, ManifestRunnerError
 from manifest_runner.ports import Admission, SpendingLimits
@@ -62,6 +62,10 @@ class GroupLedger:
     async def jobs(self, manifest: str) -> Sequence[Job]:
         """See `ports.Ledger.jobs`."""
         return await self._do(partial(self._ledger.jobs, manifest))
+
+    async def durations(self) -> Sequence[tuple[Request, float]]:
+        """See `ports.Ledger.durations`."""
+        return await self._do(self._ledger.durations)
 
     async def _do(self, operation: Callable[[], T]) -> T:
         mine = _Pending(operation)

@@ -30,6 +30,7 @@ VARIABLES: Mapping[str, str] = {
     "concurrency": "MANIFEST_RUNNER_CONCURRENCY",
     "frames": "MANIFEST_RUNNER_FRAMES",
     "callback-url": "MANIFEST_RUNNER_CALLBACK_URL",
+    "listen": "MANIFEST_RUNNER_LISTEN",
 }
 """Setting → environment variable. The names are those of the flags and of the configuration files."""
 

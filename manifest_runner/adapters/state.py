@@ -26,6 +26,11 @@ class StateFolder:
         return self._part / "ledger.sqlite3"
 
     @property
+    def webhook_token(self) -> Path:
+        """The secret part of the address at which webhooks are heard."""
+        return self.root / "webhook-token"
+
+    @property
     def objects(self) -> Path:
         """The store of clips by content. Drafts have one of their own."""
         return self._part / "objects"

@@ -20,7 +20,8 @@ _SETTING_HELP = {
     "rate": "Submissions per time: 30/min.",
     "concurrency": "Jobs in flight at most.",
     "frames": "How pictures reach the gateway: store or inline.",
-    "callback-url": "A webhook for finished jobs.",
+    "callback-url": "A webhook for finished jobs; with --listen, where the gateway reaches it.",
+    "listen": "HOST:PORT: hear webhooks there (extra [sim]).",
 }
 
 

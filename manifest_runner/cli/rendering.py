@@ -55,6 +55,8 @@ class Rendering:
         self.key = None if project.draft else session.key_of(project)
         self.account = "draft" if self.key is None else session.account(project, self.key)
         session.tightest(project, Limits())  # a limit that cannot be read is said before any plan is shown
+        if not project.draft:
+            session.check_listening(project)
         self.name = os.urandom(8).hex()  # of this command in the ledger: its limits hold over all its rounds
         self.settled: set[Where] = set()
         self.halted = False
@@ -123,7 +125,8 @@ class Rendering:
         last write of the lockfile is still to come."""
         behind = lagging(planned)
         if behind:
-            entries = {TakeKey(manifest=self.project.name, shot=shot, take=take): entry for (shot, take), entry in behind.items()}
+            name = self.project.name
+            entries = {TakeKey(manifest=name, shot=shot, take=take): entry for (shot, take), entry in behind.items()}
             self.project.lock_writer().write(entries)
 
     def _nothing_to_do(self, plan: Plan, show: Show) -> ExitCode:

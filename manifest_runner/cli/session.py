@@ -10,6 +10,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +27,7 @@ from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret, account_of, is_loopback, read_key
 from manifest_runner.adapters.store import LocalStore
+from manifest_runner.adapters.webhook import WebhookListener, callback_address, listen_address, need_server, webhook_token
 from manifest_runner.cli.project import Project
 from manifest_runner.cli.words import command
 from manifest_runner.core.lifecycle import UNFINISHED, Abandoned
@@ -85,13 +87,38 @@ async def live(project: Project, key: Secret, limits: SpendingLimits, run: str) 
     base_url, clock = _base_url(project), SystemClock()
     local = is_loopback(base_url)
     async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(HttpGateway(base_url, key, clock=clock))
+        listener, callback_url, hidden = await _listener(stack, project, clock)
+        gateway = await stack.enter_async_context(HttpGateway(base_url, key, clock=clock, hidden=hidden))
         downloads = await stack.enter_async_context(HttpDownloads(allow_local=local, clock=clock))
         ledger = stack.enter_context(_ledger(project, account_of(base_url, key), run, clock))
         frames: Frames = InlineFrames() if project.settings.text("frames") == "inline" else NoFrames()
         outside = _outside(project, gateway, downloads, ledger, frames, clock, _rescue(project, account_of(base_url, key)))
+        outside = replace(outside, listener=listener)
         poll = PollPolicy(first=0.5, every=0.5) if local else PollPolicy()
-        yield outside, Options(limits=limits, callback_url=project.settings.text("callback-url"), poll=poll)
+        yield outside, Options(limits=limits, callback_url=callback_url, poll=poll)
+
+
+def check_listening(project: Project) -> tuple[str, int] | None:
+    """Where the operator wants webhooks to be heard, None where nowhere; raises `UsageError` for what cannot work, before a
+    plan is shown or anything is asked."""
+    listen, callback_url = project.settings.values["listen"], project.settings.text("callback-url")
+    if listen.value is None:
+        return None
+    callback_address(callback_url, "")
+    need_server()
+    return listen_address(listen.value, listen.origin)
+
+
+async def _listener(stack: AsyncExitStack, project: Project,
+                    clock: SystemClock) -> tuple[WebhookListener | None, str | None, tuple[str, ...]]:
+    """The listener, what the gateway is told to call, and what of that must never be shown: whatever follows the host."""
+    callback_url, address = project.settings.text("callback-url"), check_listening(project)
+    secret = (callback_url,) if callback_url is not None and callback_url.rstrip("/").count("/") > 2 else ()
+    if address is None:
+        return None, callback_url, secret
+    token = webhook_token(project.state.make().webhook_token)
+    listener = await stack.enter_async_context(WebhookListener(*address, token, clock=clock))
+    return listener, callback_address(callback_url, token), (*secret, token)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ An event that the table does not name for a state is a bug or a lie of the gatew
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -51,9 +51,14 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Succeeded:
-    """Done and billed. `charged` None means that the gateway did not say: the reservation counts as charged."""
+    """Done and billed. `charged` None means that the gateway did not say: the reservation counts as charged.
+
+    `took` is how long the provider took, in seconds after it accepted the job, where that is known: the next schedule of looks
+    is made of it, and nothing else.
+    """
 
     charged: Decimal | None
+    took: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,8 +48,9 @@ class Waiter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a submission that asks for its turn is told: to go in `seconds` (`why` is empty), or to ask again in `seconds`, and why.
-    `meter` and `waiter` are to be remembered; without a `waiter` its place in the queue is given up, as are those of the `gone`."""
+    """What a submission that asks for its turn is told: to go in `seconds` (`why` is empty), or to ask again in `seconds`, and
+    why. `meter` and `waiter` are to be remembered; without a `waiter` its place in the queue is given up, as are those of the
+    `gone`."""
 
     meter: Meter
     seconds: float = 0.0

@@ -6,6 +6,7 @@ bytes are complete and decodable before they are stored, and stored before the l
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import anyio
@@ -13,7 +14,8 @@ import anyio
 from manifest_runner.core.lifecycle import Event, Failed, Missing, Progressed, Stored, Succeeded
 from manifest_runner.core.model import Artifact, Job, JobDocument, JobId, JobState
 from manifest_runner.core.modelcard import ModelCard, RemoteState, remote_state
-from manifest_runner.core.polling import backoff, poll_delay
+from manifest_runner.core.polling import backoff
+from manifest_runner.engine.looking import Looks
 from manifest_runner.engine.submission import Tell
 from manifest_runner.engine.types import Options, Outside
 from manifest_runner.errors import DownloadError, JobNotFound, MediaError, NotSent, ProviderError, Throttled, Unauthorized
@@ -23,39 +25,43 @@ TOLD_EVERY = 600.0
 """Seconds after which the ledger hears again of a job without news: one that nobody looks after loses its place in flight."""
 
 
-async def follow(job: Job, card: ModelCard, outside: Outside, options: Options, tell: Tell) -> tuple[Job, JobDocument | None]:
+async def follow(job: Job, card: ModelCard, outside: Outside, options: Options, looks: Looks,
+                 tell: Tell) -> tuple[Job, JobDocument | None]:
     """Ask about a job until it has ended, or until the run's patience has; return it with the last document seen."""
     assert job.job_id is not None  # noqa: S101 - the state table: only submitted jobs are followed
-    started = told = outside.clock.monotonic()
-    polls = lost = 0
-    while True:
-        await outside.clock.sleep(poll_delay(options.poll, polls, outside.clock.jitter()))
-        polls += 1
-        try:
-            document = await outside.provider.job(job.job_id)
-        except JobNotFound:
-            lost += 1
-            if lost >= options.poll.missing_after:
-                return await _record(job, Missing(), outside, tell), None
-            continue
-        except ProviderError as error:
-            if isinstance(error, Unauthorized) or (isinstance(error, NotSent) and error.permanent):
-                raise
-            if outside.clock.monotonic() - started > options.poll.patience:
-                return job, None
-            wait = error.retry_after if isinstance(error, Throttled) and error.retry_after is not None else 0.0
-            await outside.clock.sleep(max(wait, backoff(min(polls, 6), outside.clock.jitter())))
-            continue
-        lost = 0
-        event = event_of(document, card, job)
-        if isinstance(event, Progressed):
+    lost, told = 0, outside.clock.monotonic()
+    with looks.watch(job) as watched:
+        while True:
+            await watched.turn()
+            try:
+                document = await outside.provider.job(job.job_id)
+            except JobNotFound:
+                lost += 1
+                if lost >= options.poll.missing_after:
+                    return await _record(job, Missing(), outside, tell), None
+                watched.running()
+                continue
+            except ProviderError as error:
+                if isinstance(error, Unauthorized) or (isinstance(error, NotSent) and error.permanent):
+                    raise
+                if watched.impatient:
+                    return job, None
+                watched.running()
+                if not isinstance(error, Throttled):  # that one slows all questions down already
+                    await outside.clock.sleep(backoff(min(watched.looks, 6), outside.clock.jitter()))
+                continue
+            lost = 0
+            event = event_of(document, card, job)
+            if not isinstance(event, Progressed):
+                seconds = watched.over(succeeded=isinstance(event, Succeeded))
+                event = replace(event, took=seconds) if isinstance(event, Succeeded) else event
+                return await _record(job, event, outside, tell), document
+            watched.running()
             now = outside.clock.monotonic()
             if (job.state is not JobState.RUNNING and document.status != "queued") or now - told > TOLD_EVERY:
                 job, told = await _record(job, event, outside, tell), now
-            if now - started > options.poll.patience:
+            if watched.impatient:
                 return job, document
-            continue
-        return await _record(job, event, outside, tell), document
 
 
 def event_of(document: JobDocument, card: ModelCard, job: Job) -> Progressed | Succeeded | Failed:

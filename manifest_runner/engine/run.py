@@ -13,7 +13,7 @@ from decimal import Decimal
 import anyio
 
 from manifest_runner.core.fingerprint import fingerprint
-from manifest_runner.core.lifecycle import IN_FLIGHT, Event
+from manifest_runner.core.lifecycle import IN_FLIGHT, Event, Submitted
 from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import (
     Action,
@@ -39,6 +39,7 @@ from manifest_runner.core.requests import body_of, clip_frame_identity, task_id
 from manifest_runner.core.verdict import remarks
 from manifest_runner.engine.following import bring, collect, follow
 from manifest_runner.engine.lockkeeper import LockKeeper
+from manifest_runner.engine.looking import Looks, Paced
 from manifest_runner.engine.pictures import Pictures
 from manifest_runner.engine.submission import Submissions, Tell
 from manifest_runner.engine.types import Halt, Options, Outside
@@ -70,7 +71,9 @@ class _Run:
     def __init__(self, *, name: str, plan: Plan, manifest: Manifest, card: ModelCard, lockfile: Lockfile, outside: Outside,
                  options: Options, observe: Observer) -> None:
         self.name, self.plan, self.manifest, self.card = name, plan, manifest, card
-        self.outside, self.options, self.observe = outside, options, observe
+        paced = Paced(outside.provider, outside.clock, options.poll.rate)
+        self.outside, self.options, self.observe = replace(outside, provider=paced), options, observe
+        self.looks = Looks(outside.clock, options.poll, card, paced)
         self.shots = {shot.id: shot for shot in manifest.shots}
         self.entries: Mapping[Where, LockEntry] = lockfile.entries
         self.jobs: dict[Where, Job] = {}
@@ -79,16 +82,19 @@ class _Run:
         self.outcomes: dict[Where, Outcome] = {}
         self.halt: ManifestRunnerError | None = None
         self.places = {(change.shot, change.take): place for place, change in enumerate(plan.changes)}
-        self.submissions = Submissions(card, outside, options, self._halted, self._halt, observe)
+        self.submissions = Submissions(card, self.outside, options, self._halted, self._halt, observe)
         self.pictures = Pictures(outside)
         self.keeper = LockKeeper(outside.lock, outside.clock, options.lock_every)
 
     async def all(self) -> Report:
         """Run every change; the lockfile is written whatever happens."""
         self.jobs = {(job.intent.key.shot, job.intent.key.take): job for job in await self.outside.ledger.jobs(self.name)}
+        self.looks.remember(await self.outside.ledger.durations())
         try:
             async with anyio.create_task_group() as keeping:
                 keeping.start_soon(self.keeper.run)
+                if self.outside.listener is not None:
+                    keeping.start_soon(self.outside.listener.run, self.looks.hint)
                 async with anyio.create_task_group() as group:
                     for change in self.plan.changes:
                         if change.action is Action.KEEP:
@@ -299,6 +305,8 @@ class _Run:
         """Hears of each durable event: keeps the job, the lockfile and the observer in step with the ledger."""
 
         def tell(event: Event, job: Job) -> None:
+            if isinstance(event, Submitted):
+                self.looks.accepted(job.intent.external_task_id)
             self._learn(key, job)
             self.observe(key, event)
 
@@ -310,7 +318,7 @@ class _Run:
         tell, document = self._teller(key), None
         try:
             if job.state in (JobState.SUBMITTED, JobState.RUNNING, JobState.MISSING):
-                job, document = await follow(job, self.card, self.outside, self.options, tell)
+                job, document = await follow(job, self.card, self.outside, self.options, self.looks, tell)
         finally:
             self.submissions.freed()
         if job.state is JobState.SUCCEEDED:

@@ -12,6 +12,7 @@ from manifest_runner.ports import (
     Files,
     Frames,
     Ledger,
+    Listener,
     LockWriter,
     Media,
     Provider,
@@ -23,7 +24,7 @@ from manifest_runner.ports import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """Every port that a run needs."""
+    """Every port that a run needs. Without a listener there are only looks by schedule."""
 
     provider: Provider
     ledger: Ledger
@@ -35,6 +36,7 @@ class Outside:
     clock: Clock
     lock: LockWriter
     rescue: Rescue
+    listener: Listener | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -251,6 +251,19 @@ async def test_a_refusal_carries_the_providers_words_printable_and_cut() -> None
     assert plain.words == "<h1>Bad� Request</h1>"
 
 
+async def test_the_callback_address_is_hidden_where_the_gateway_quotes_it() -> None:
+    token, url = "t" * 43, "https://hooks.example/of/ours"
+    quoted = {"message": f"cannot reach {url}/{token}", "callback_url": f"{url}/{token}"}
+    for status, body in ((400, {"error": quoted}), (202, quoted), (500, quoted)):
+        transport = httpx.MockTransport(answering(status, body))
+        async with HttpGateway(BASE, Secret(CANARY), clock=FixedClock(), transport=transport, hidden=(url, token)) as there:
+            with pytest.raises(ProviderError) as caught:
+                await there.submit(PATH, BODY)
+        assert "***" in caught.value.words
+        assert token not in str(caught.value) + caught.value.words
+        assert "of/ours" not in str(caught.value) + caught.value.words
+
+
 async def test_a_refusal_whose_body_breaks_off_is_still_a_refusal() -> None:
     class Broken(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:

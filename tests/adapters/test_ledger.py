@@ -362,6 +362,17 @@ def test_the_trail_tells_every_event_in_order_and_a_poll_without_news_once(ledge
         {"words": "lost"}, {"job_id": "job-1"}, {"status": "processing"}, {"charged": "1.5"}]
 
 
+def test_durations_that_make_no_sense_are_left_out_and_stop_nothing(ledger: SqliteLedger) -> None:
+    for number in range(8):
+        ledger.admit(intent(f"S{number}"), FREE)
+        ledger.record(intent(f"S{number}").external_task_id, SUBMITTED)
+        ledger.record(intent(f"S{number}").external_task_id, Succeeded(charged=D(1), took=100.0 + number))
+    for number, detail in enumerate(["", "[]", "{", '{"took": "x"}', '{"took": -1}', '{"took": NaN}', '{"took": null}']):
+        ledger._connection.execute("UPDATE events SET detail = ? WHERE kind = 'Succeeded' AND external_task_id = ?",
+                                   (detail, intent(f"S{number}").external_task_id))
+    assert [seconds for _, seconds in ledger.durations()] == [107.0]
+
+
 def test_unfinished_jobs_of_all_manifests_are_listed(ledger: SqliteLedger) -> None:
     for number, events in enumerate(PATHS.values()):
         name = intent("S", take=number + 1, manifest=f"{number % 2}.yaml")

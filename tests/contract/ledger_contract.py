@@ -373,6 +373,19 @@ class LedgerContract:
             await ledger.admit(intent("B"), limits)
         assert len(await ledger.jobs("monsoon.yaml")) == 1
 
+    async def test_what_jobs_took_is_remembered_for_later_runs_the_latest_last(self, world: World) -> None:
+        for name, took in (("A", 90.5), ("B", None), ("C", 120.0)):
+            await walk(world.open("a"), intent(name, params={"prompt": name, "duration": 5}), SUBMITTED,
+                       Succeeded(charged=D(1), took=took))
+        await walk(world.open("a"), intent("D"), SUBMITTED, Failed(words="no"))
+        assert [(request.params["prompt"], seconds) for request, seconds in await world.open("b").durations()] == [
+            ("A", 90.5), ("C", 120.0)]
+
+    async def test_what_a_job_took_changes_nothing_but_that(self, world: World) -> None:
+        one = await walk(world.open("a"), intent("A"), SUBMITTED, Succeeded(charged=D(1), took=3.0))
+        other = await walk(world.open("a"), intent("A", manifest="other.yaml"), SUBMITTED, Succeeded(charged=D(1)))
+        assert replace(one, intent=other.intent) == other
+
     async def test_a_limit_that_was_passed_by_a_charge_admits_nothing_more(self, world: World) -> None:
         ledger = world.open("a")
         await walk(ledger, intent(), SUBMITTED, Succeeded(charged=D(300)))

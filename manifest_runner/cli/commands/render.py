@@ -16,7 +16,7 @@ from manifest_runner.errors import UsageError
 @click.option("--plan", "saved", metavar="FILE", help="Exactly this saved plan, or refuse it as stale.")
 @click.option("--yes", is_flag=True, help="Do not ask before spending.")
 @click.option("--keep-going/--fail-fast", default=True, help="Finish the other shots when one fails (the default), or stop.")
-@setting_options("max-credits", "rate", "concurrency", "base-url", "key-file", "state-dir", "frames", "callback-url")
+@setting_options("max-credits", "rate", "concurrency", "base-url", "key-file", "state-dir", "frames", "callback-url", "listen")
 @output_options("json", "quiet", "verbose")
 def render(manifest: str, draft: bool, only: tuple[str, ...], saved: str | None, yes: bool, keep_going: bool, as_json: bool,
            quiet: bool, verbose: bool, **flags: str | None) -> int:

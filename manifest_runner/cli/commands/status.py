@@ -22,7 +22,7 @@ from manifest_runner.views.text import columns
 @click.argument("manifest", required=False)
 @click.option("--draft", is_flag=True, help="Of the draft.")
 @click.option("--settings", "show_settings", is_flag=True, help="Each setting, and where its value comes from.")
-@setting_options("max-credits", "rate", "concurrency", "base-url", "key-file", "state-dir", "frames", "callback-url")
+@setting_options("max-credits", "rate", "concurrency", "base-url", "key-file", "state-dir", "frames", "callback-url", "listen")
 @output_options("json", "verbose")
 def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool, verbose: bool,
            **flags: str | None) -> None:

@@ -1,0 +1,327 @@
+"""What jobs in flight cost: `python benchmarks/flight.py [--jobs 2000] [--speed 2] [--hover 10000]`.
+
+Three parts. Nothing here fails for being slow; ratios hold within one run, and CPU is counted, not time on the wall.
+
+1. On paper: the schedule in virtual time, generation after generation of jobs that learn from the ones before.
+2. In flight: the simulator in a process of its own on a port, and in another one the program's engine, gateway and ledger.
+   Jobs take 70-260 s as the simulator deals them; both clocks run `--speed` times faster, so that requests and CPU a second are
+   so many times those of a real run. Clips are not drawn, fetched or kept. The peer looks every 5 s at every job. Requests, and
+   how late the look came that saw a job over, are the simulator's books'.
+3. Hovering: jobs that do not end, looked at as fast as the pace allows, against the same HTTP client that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+
+from manifest_runner.adapters.clock import SystemClock
+from manifest_runner.adapters.gateway import CONNECTIONS, HttpGateway
+from manifest_runner.adapters.ledger import SqliteLedger
+from manifest_runner.adapters.ledger_group import GroupLedger
+from manifest_runner.adapters.secrets import Secret
+from manifest_runner.adapters.webhook import WebhookListener
+from manifest_runner.cli.planner import plan_project
+from manifest_runner.cli.project import Project
+from manifest_runner.core.lifecycle import Submitted
+from manifest_runner.core.model import Artifact, JobDocument, JobId, Lockfile, MediaFacts
+from manifest_runner.core.outcome import Ending
+from manifest_runner.core.polling import Experience, PollPolicy, next_wait, took
+from manifest_runner.engine import Options, Outside, execute, looking
+from manifest_runner.errors import UsageError
+from manifest_runner.ports import SpendingLimits
+from manifest_runner.simulator.server import Simulator, serve
+from manifest_runner.simulator.world import Settings, World
+
+KINDS = [(seconds, size) for seconds in (5, 8, 10, 15) for size in ("720p", "1080p")]
+EVERY = 5.0
+
+
+class Faster(SystemClock):
+    """The machine's clock, so many times faster."""
+
+    def __init__(self, speed: float) -> None:
+        self.speed = speed
+
+    def monotonic(self) -> float:
+        return time.monotonic() * self.speed
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(max(0.0, seconds / self.speed))
+
+
+class Nothing:
+    """Downloads, clips and store of a flight: all of them at once, and none of them there."""
+
+    async def fetch(self, url: str, to: Path) -> None: ...
+
+    async def probe(self, _clip: Path) -> MediaFacts:
+        return MediaFacts(container="mp4", codec="h264", width=1280, height=720, duration=5.0, frames=120, frame_rate="24/1")
+
+    async def update(self, entries: object) -> None: ...
+
+    def scratch(self, _name: str) -> Path:
+        return Path("nowhere")
+
+    async def keep(self, _scratch: Path, name: str, media: MediaFacts | None, **_: object) -> Artifact:
+        return Artifact(path=name, sha256="0" * 64, bytes=1, media=media)
+
+
+class Counted(HttpGateway):
+    """The gateway's adapter, and how many questions it asked."""
+
+    asked = 0
+
+    async def job(self, job_id: JobId) -> JobDocument:
+        self.asked += 1
+        return await super().job(job_id)
+
+
+# ── the processes ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def simulate(speed: float) -> None:
+    """The provider on a port, until it is stopped; its address goes to standard output."""
+    world = World(Settings(speed=speed, seed=os.urandom(8).hex()))
+    simulator = Simulator(folder=Path("nowhere"), clock=SystemClock(), world=world, clips=False)
+    await serve("127.0.0.1", 0, simulator, ready=partial(print, flush=True))
+
+
+def show(folder: Path, name: str, jobs: int) -> Project:
+    """A project of so many shots of all kinds."""
+    lines = [f"  - {{id: S{number}, prompt: 'The {name} shot {number}, rain.', duration: {seconds}, resolution: {size}}}"
+             for number in range(jobs) for seconds, size in [KINDS[number % len(KINDS)]]]
+    (folder / f"{name}.yaml").write_text("version: 1\nshow: flight\nmodel: kling-v3-omni\nshots:\n" + "\n".join(lines) + "\n")
+    (folder / ".git").mkdir(exist_ok=True)
+    return Project(str(folder / f"{name}.yaml"), {})
+
+
+async def fly(address: str, folder: Path, name: str, jobs: int, speed: float, way: str, hover: float) -> dict[str, Any]:
+    """Render so many shots; figures of this process. With `hover`, stop so many seconds after all have left."""
+    project, clock, nothing = show(folder, name, jobs), Faster(speed), Nothing()
+    loaded = project.load()
+    plan = plan_project(project, loaded, account="flight").plan
+    policy = PollPolicy()
+    if way == "fixed":
+        policy = PollPolicy(rate=1e9)
+        looking.next_wait = lambda *_, jitter, **__: EVERY * (0.9 + 0.2 * jitter)  # the peer
+    left, figures = anyio.Event(), {"submitted": 0}
+
+    def observe(_: object, what: object) -> None:
+        figures["submitted"] += isinstance(what, Submitted)
+        if figures["submitted"] == jobs:
+            left.set()
+
+    async with AsyncExitStack() as stack:
+        callback, listener = None, None
+        if way == "webhooks":
+            listener = await stack.enter_async_context(WebhookListener("127.0.0.1", 0, "t" * 43, clock=clock))
+            callback = f"http://127.0.0.1:{listener.port}/{'t' * 43}"
+        gateway = await stack.enter_async_context(Counted(address, Secret("flight"), clock=clock))
+        ledger = stack.enter_context(SqliteLedger(folder / "ledger", account="flight", run=name))
+        stand_in: Any = nothing
+        outside = Outside(provider=gateway, ledger=GroupLedger(ledger), store=stand_in, media=stand_in, downloads=stand_in,
+                          frames=stand_in, files=stand_in, clock=clock, lock=stand_in, listener=listener)
+        options = Options(limits=SpendingLimits(), poll=policy, callback_url=callback)
+        begun = time.process_time(), time.monotonic()
+        async with anyio.create_task_group() as tasks:
+            if hover:
+                tasks.start_soon(_hover, left, hover, gateway, figures, tasks.cancel_scope)
+            report = await execute(plan, name=f"{name}.yaml", manifest=loaded.manifest, card=loaded.card, lockfile=Lockfile(),
+                                   outside=outside, options=options, observe=observe)
+            assert all(outcome.ending is Ending.DONE for outcome in report.outcomes)
+        figures.setdefault("cpu", time.process_time() - begun[0])
+        figures.setdefault("wall", time.monotonic() - begun[1])
+        figures.setdefault("asked", gateway.asked)
+    figures["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
+    return figures
+
+
+async def _hover(left: anyio.Event, seconds: float, gateway: Counted, figures: dict[str, Any],
+                 scope: anyio.CancelScope) -> None:
+    await left.wait()
+    await anyio.sleep(5)
+    begun = time.process_time(), time.monotonic(), gateway.asked
+    await anyio.sleep(seconds)
+    figures.update(cpu=time.process_time() - begun[0], wall=time.monotonic() - begun[1], asked=gateway.asked - begun[2])
+    scope.cancel()
+
+
+async def alone(address: str, requests: int) -> dict[str, Any]:
+    """The CPU of the HTTP client by itself: the same questions over as many connections."""
+    async with httpx.AsyncClient(base_url=address, headers={"X-API-Key": "flight"}, trust_env=False,
+                                 limits=httpx.Limits(max_connections=CONNECTIONS)) as client:
+        body = {"prompt": "x", "duration": 5, "resolution": "720p", "aspect_ratio": "16:9"}
+        job_id = (await client.post("/v1/video/kling-v3-omni", json=body)).json()["job_id"]
+
+        async def ask(times: int) -> None:
+            for _ in range(times):
+                (await client.get(f"/v1/jobs/{job_id}")).json()
+
+        begun = time.process_time()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(CONNECTIONS):
+                tasks.start_soon(ask, requests // CONNECTIONS)
+        return {"cpu": time.process_time() - begun, "asked": requests}
+
+
+# ── the figures ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Tower:
+    """A simulator in a process of its own."""
+
+    def __init__(self, speed: float) -> None:
+        self._process = subprocess.Popen([sys.executable, __file__, "--process", "simulate", "--speed", str(speed)],
+                                         stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.address = self._process.stdout.readline().strip()
+
+    def __enter__(self) -> Tower:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def run(self, what: str, **options: object) -> dict[str, Any]:
+        """Another process against it; its figures."""
+        flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        ran = subprocess.run([sys.executable, __file__, "--process", what, "--address", self.address, *flags], check=True,
+                             stdout=subprocess.PIPE, text=True)
+        figures: dict[str, Any] = json.loads(ran.stdout)
+        return figures
+
+    def books(self) -> dict[str, Any]:
+        return dict(httpx.get(f"{self.address}/_sim/books", timeout=60, trust_env=False).json())
+
+
+def delays(books: dict[str, Any], since: float, speed: float) -> list[float]:
+    """How long after its end each job of this flight was seen to be over, in the provider's seconds, sorted."""
+    due = {job["id"]: job["due"] for job in books["jobs"] if job["created"] >= since}
+    seen: dict[str, float] = {}
+    for request in books["requests"]:
+        name = request["job_id"]
+        if request["method"] == "GET" and name in due and request["at"] >= due[name]:
+            seen.setdefault(name, request["at"])
+    return sorted((at - due[name]) * speed for name, at in seen.items())
+
+
+def on_paper(generations: int = 5, jobs: int = 2000) -> None:
+    """The schedule alone, in virtual time, on the simulator's own durations and on narrower ones."""
+    chance, policy = random.Random(1), PollPolicy()
+
+    def wide(seconds: int, size: str) -> float:
+        share = seconds / 15 * (1.0 if size == "1080p" else 0.6)
+        return chance.triangular(70, 260, 70 + 190 * min(1.0, share))
+
+    def narrow(seconds: int, size: str) -> float:
+        return min(260.0, max(70.0, chance.lognormvariate(0, 0.2) * (80 + 8 * seconds + 40 * (size == "1080p"))))
+
+    print("\non paper: requests a job, mean and 95th percentile of the delay in seconds, requests against every 5 s "
+          "(target ≤ 0.4 at ≤ 3 s)")
+    for title, draw in (("as the simulator deals them", wide), ("narrower kinds", narrow)):
+        experience = Experience()
+        for generation in range(generations):
+            looks, fixed, late = 0, 0.0, []
+            for number in range(jobs):
+                kind = ("m", *map(str, KINDS[number % len(KINDS)]))
+                length, age, count, running = draw(*KINDS[number % len(KINDS)]), 0.0, 0, None
+                while age < length:
+                    running = age if count else None
+                    age += next_wait(policy, experience.of(kind), age=age, looks=count, jitter=chance.random())
+                    count += 1
+                seconds = took(policy, running, age, told=False)
+                if seconds is not None:
+                    experience.learn(kind, seconds)
+                looks, fixed = looks + count, fixed + length / EVERY + 0.5
+                late.append(age - length)
+            late.sort()
+            print(f"  {title:28} generation {generation + 1}: {looks / jobs:5.1f} {statistics.mean(late):5.2f} "
+                  f"{late[int(0.95 * jobs)]:5.2f}   {looks / fixed:.2f}")
+
+
+def in_flight(jobs: int, speed: float) -> None:
+    print(f"\nin flight: {jobs} jobs at once, clocks × {speed:g}"
+          f"\n  {'':26} {'requests':>9} {'delay':>6} {'p95':>6} {'CPU ms':>8} {'share of':>9} {'peak':>6}"
+          f"\n  {'':26} {'a job':>9} {'s':>6} {'s':>6} {'a job':>8} {'a core':>9} {'MB':>6}")
+    with tempfile.TemporaryDirectory(prefix="manifest-runner-bench-") as name, Tower(speed) as tower:
+        for title, way, folder in (("every 5 s", "fixed", "fixed"), ("learning from nothing", "learned", "own"),
+                                   ("with experience", "learned", "own"), ("with webhooks", "webhooks", "own")):
+            (Path(name) / folder).mkdir(exist_ok=True)
+            since, before = tower.books()["now"], tower.books()["totals"]["requests"]
+            ran = tower.run("fly", folder=Path(name) / folder, name=title.replace(" ", "-"), jobs=jobs, speed=speed, way=way)
+            books = tower.books()
+            late = delays(books, since, speed)
+            asked = books["totals"]["requests"] - before - jobs
+            print(f"  {title:26} {asked / jobs:9.1f} {statistics.mean(late):6.2f} {late[int(0.95 * len(late))]:6.2f} "
+                  f"{1000 * ran['cpu'] / jobs:8.1f} {ran['cpu'] / ran['wall']:9.2f} {ran['peak']:6.0f}", flush=True)
+
+
+def hovering(lengths: Sequence[int], seconds: float) -> None:
+    print(f"\nhovering for {seconds:g} s: jobs that do not end (target ≤ 1.2 × the client alone; ≤ 150 MB at 10,000)"
+          f"\n  {'':26} {'questions':>9} {'CPU ms':>8} {'× the':>6} {'share of':>9} {'peak':>6}"
+          f"\n  {'':26} {'a second':>9} {'each':>8} {'client':>6} {'a core':>9} {'MB':>6}")
+    for jobs in lengths:
+        with tempfile.TemporaryDirectory(prefix="manifest-runner-bench-") as name, Tower(1e-3) as tower:
+            first = tower.run("alone", jobs=5000)
+            ran = tower.run("fly", folder=name, name="hover", jobs=jobs, speed=1.0, way="learned", hover=seconds)
+            second = tower.run("alone", jobs=5000)
+        client = (first["cpu"] + second["cpu"]) / 10_000
+        each = ran["cpu"] / ran["asked"]
+        print(f"  {f'{jobs:,} jobs':26} {ran['asked'] / ran['wall']:9.0f} {1000 * each:8.2f} {each / client:6.2f} "
+              f"{ran['cpu'] / ran['wall']:9.2f} {ran['peak']:6.0f}   (the client alone: {1000 * client:.2f} ms)", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What jobs in flight cost.")
+    parser.add_argument("--jobs", type=int, default=2000, help="jobs in flight at once")
+    parser.add_argument("--speed", type=float, default=2.0, help="how much faster the clocks run")
+    parser.add_argument("--hover", default="2000,10000", help="numbers of jobs that hover; 0 for none")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long they do")
+    options = parser.parse_args()
+    print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    on_paper()
+    if options.jobs:
+        in_flight(options.jobs, options.speed)
+    hovering([int(number) for number in options.hover.split(",") if int(number)], options.seconds)
+
+
+def process() -> None:
+    """One of the processes that `main` starts; figures go to standard output."""
+    parser = argparse.ArgumentParser()
+    for name, kind in (("process", str), ("address", str), ("folder", Path), ("name", str), ("jobs", int), ("speed", float),
+                       ("way", str), ("hover", float)):
+        parser.add_argument(f"--{name}", type=kind, default=0.0 if name == "hover" else None)
+    asked = parser.parse_args()
+    if asked.process == "simulate":
+        anyio.run(simulate, asked.speed)
+    elif asked.process == "alone":
+        print(json.dumps(anyio.run(alone, asked.address, asked.jobs)))
+    else:
+        asked_for = asked.address, asked.folder, asked.name, asked.jobs, asked.speed, asked.way, asked.hover
+        print(json.dumps(anyio.run(fly, *asked_for)))
+
+
+if __name__ == "__main__":
+    try:
+        process() if "--process" in sys.argv else main()
+    except UsageError as error:
+        raise SystemExit(str(error)) from None
