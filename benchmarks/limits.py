@@ -1,13 +1,14 @@
-"""How well limits are kept and used: `python benchmarks/limits.py` (about three minutes), or with `--quick` (one).
+"""How well limits are kept and used: `python benchmarks/limits.py` (some minutes), or with `--quick`.
 
 Real `manifest-runner render` processes share one ledger and one gateway: the simulator on a port, which keeps limits of its
-own. Every figure is read from the gateway's books: arrival times of submissions, what was refused, jobs, credits.
+own. Its clips are small, because what is measured is the runner and not the drawing of pictures. Every figure is read from the
+gateway's books: arrival times of submissions, what was refused, jobs, credits.
 
 - `use` is what was accepted of the limit in steady state: in the middle half of the accepted submissions.
 - `most` is the most arrivals that any window as long as the rate's period held, and `in 90 %` the same for windows a tenth
   shorter: what the network does to a moment of arrival is not the runner's.
 - `429s` are the submissions that the gateway refused, of all.
-- `fair` is the smallest share of the places in the line that any process had while all were waiting, over an equal share.
+- `fair` is the smallest share of the places in the line that any process had while all of them waited, over an equal share.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import tempfile
 import urllib.request
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.crash.small_clips import small_simulator  # found from the checkout only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +75,10 @@ def main() -> None:
 
 def measured(case: Case) -> str:
     """Run one case and judge it from the books."""
-    with tempfile.TemporaryDirectory(prefix="limits-") as folder, simulator(Path(folder), case.rate, case.places) as address:
-        render(case, Path(folder), address)
-        books = ask(f"{address}/_sim/books")
+    with tempfile.TemporaryDirectory(prefix="limits-") as name:
+        folder = Path(name)
+        with small_simulator(folder, case.rate, case.places) as address:
+            books = rendered(case, folder, address)
     posts = [request for request in books["requests"] if request["method"] == "POST"]
     arrivals = sorted(post["at"] for post in posts)
     made = sorted(post["at"] for post in posts if post["note"] == "made")
@@ -115,8 +118,8 @@ def fairness(posts: list[dict[str, Any]]) -> str:
     return f"{min(among.get(name, 0) for name in last) * len(last) / max(among.total(), 1):.2f}"
 
 
-def render(case: Case, folder: Path, address: str) -> None:
-    """All processes at once, and wait until they are done."""
+def rendered(case: Case, folder: Path, address: str) -> dict[str, Any]:
+    """The books after all processes have run at once."""
     environment = {**os.environ, "MANIFEST_RUNNER_BASE_URL": address, "TRINETRA_API_KEY": "anything", "HOME": str(folder),
                    "MANIFEST_RUNNER_FRAMES": "inline"}
     names = ["show.yaml"] if case.shared else [f"show{number}.yaml" for number in range(case.processes)]
@@ -131,56 +134,12 @@ def render(case: Case, folder: Path, address: str) -> None:
     for run in runs:
         said = run.communicate()[0]
         assert run.returncode == 0, said
+    with urllib.request.urlopen(f"{address}/_sim/books", timeout=30) as answer:
+        books: dict[str, Any] = json.load(answer)
+        return books
 
 
 PROGRAM = (sys.executable, "-m", "manifest_runner")
-
-SERVER = """
-import shutil, sys
-from functools import partial
-from pathlib import Path
-import anyio, av
-from PIL import Image
-from manifest_runner.adapters.clock import SystemClock
-from manifest_runner.core.validation import parse_rate
-from manifest_runner.simulator.server import Simulator, serve
-from manifest_runner.simulator.world import Settings, World
-
-folder, rate, concurrency, seed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
-clip = folder / "clip.mp4"
-with av.open(str(clip), "w") as out:
-    stream = out.add_stream("libx264", rate=24)
-    stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
-    for _ in range(24):
-        out.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 64)))))
-    out.mux(stream.encode())
-settings = Settings(speed=100, seed=seed, posts=parse_rate(rate) if rate else None, concurrency=concurrency or None)
-simulator = Simulator(folder=folder / "clips", clock=SystemClock(), world=World(settings),
-                      render=lambda body, shot, take, pictures, to: shutil.copyfile(clip, to))
-anyio.run(partial(serve, "127.0.0.1", 0, simulator, ready=lambda address: print(address, flush=True)))
-"""
-"""The simulator as `manifest-runner simulate` runs it, but every clip is a copy of one small one: what is measured here is
-the runner, on a machine whose cores it would otherwise share with the drawing of pictures."""
-
-
-@contextmanager
-def simulator(folder: Path, rate: str, concurrency: int) -> Iterator[str]:
-    """The provider on a free port; its address."""
-    process = subprocess.Popen([sys.executable, "-c", SERVER, str(folder), rate, str(concurrency), os.urandom(8).hex()],
-                               stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        assert address.startswith("http://127.0.0.1:"), "an empty address would mean the real gateway"
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def ask(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        return json.load(answer)
 
 
 if __name__ == "__main__":

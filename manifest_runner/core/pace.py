@@ -38,9 +38,8 @@ LEEWAY = 0.005
 wakes a few milliseconds late would cost a fast rate a tenth of itself."""
 
 AHEAD = 0.1
-"""Seconds by which a slot may be given out before it opens, to be used when it does: recording an intent takes some
-milliseconds, on a busy machine some tens, and a slot must not pass meanwhile. One that is given to a process that then dies
-is lost."""
+"""Seconds by which a slot may be given out before it opens, to be used when it does: recording an intent takes milliseconds,
+on a busy machine some tens of them, and a slot must not pass meanwhile. One that is given to a process that dies is lost."""
 
 LONGEST_PAUSE = 3600.0
 """Seconds. A gateway that asks for a year is asked again after an hour."""

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifest_runner.adapters.answers import credits_of, error_texts, is_account_empty, parse_json, printable, retry_after
+from manifest_runner.adapters.answers import (
+    credits_of,
+    error_texts,
+    is_account_empty,
+    is_crowded,
+    parse_json,
+    printable,
+    retry_after,
+)
 
 EMPTY = [
     "insufficient credits", "Insufficient_Balance", "insufficient account balance", "Insufficient quota", "INSUFFICIENT FUNDS",
@@ -49,6 +57,23 @@ def test_402_is_an_empty_account_whatever_it_says() -> None:
 def test_elsewhere_only_a_code_counts_because_words_may_quote_the_prompt() -> None:
     assert is_account_empty(400, ["insufficient_credits", "top up"])
     assert not is_account_empty(400, ["the prompt 'a man out of credits' was refused"])
+
+
+@pytest.mark.parametrize("words", [
+    "too many jobs in flight", "concurrency limit exceeded", "CONCURRENCY_LIMIT", "Too many concurrent jobs", "too_many_jobs",
+    "parallel task over resource pack limit", "max simultaneous generations reached", "too many running tasks",
+    "in-flight limit",
+])
+def test_words_for_too_many_jobs_at_once_are_known(words: str) -> None:
+    assert is_crowded(["rate", words])
+
+
+@pytest.mark.parametrize("words", [
+    "", "Too many requests", "rate limit reached", "too many concurrent requests", "parallel API calls are limited",
+    "Load balancer: too many connections", "30 requests per minute", "recurrent concurrence", "simultaneous_connections",
+])
+def test_too_many_requests_are_not_too_many_jobs(words: str) -> None:
+    assert not is_crowded([words])
 
 
 SENT = "Sun, 06 Nov 2026 08:00:00 GMT"

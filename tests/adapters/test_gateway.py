@@ -233,13 +233,28 @@ async def test_redirects_are_not_followed_so_the_key_stays_here() -> None:
     ({"Retry-After": "9999999"}, 3600.0),
     ({"Retry-After": "Sun, 06 Nov 2026 08:00:30 GMT", "Date": "Sun, 06 Nov 2026 08:00:00 GMT"}, 30.0),
     ({"Retry-After": "Sun, 06 Nov 2026 08:00:30 GMT"}, 20.0),
+    ({"Retry-After": "1.5"}, 1.5), ({"Retry-After": "0"}, 0.0), ({"Retry-After": "soon"}, None), ({"Retry-After": ""}, None),
+    ({"Retry-After": "Sun, 06 Nov 2026 07:00:00 GMT", "Date": "Sun, 06 Nov 2026 08:00:00 GMT"}, 0.0),
+    ({"Retry-After": "Sun, 06 Nov 2044 08:00:00 GMT"}, 3600.0),
+    ([("Retry-After", "2"), ("Retry-After", "9")], 9.0), ([("Retry-After", "soon"), ("Retry-After", "3")], 3.0),
+    ([("retry-after", "Sun, 06 Nov 2026 08:00:30 GMT"), ("Retry-After", "5"), ("Date", "Sun, 06 Nov 2026 08:00:00 GMT")], 30.0),
 ])
 @pytest.mark.parametrize("asking", [submit, ask])
-async def test_429_says_how_long_to_wait(asking: Callable[[Handler], object], header: dict[str, str],
+async def test_429_says_how_long_to_wait(asking: Callable[[Handler], object], header: object,
                                          expected: float | None) -> None:
     error = await failure(asking, answering(429, {"error": "slow down"}, header))
     assert isinstance(error, Throttled)
     assert error.retry_after == expected
+
+
+@pytest.mark.parametrize(("answer", "crowded"), [
+    ({"error": {"code": "too_many_jobs", "message": "too many jobs in flight"}}, True),
+    ({"error": "parallel task over resource pack limit"}, True), ({"error": {"code": "rate_limited"}}, False), ({}, False),
+])
+async def test_429_tells_too_many_jobs_at_once_from_too_many_requests(answer: object, crowded: bool) -> None:
+    error = await failure(submit, answering(429, answer))
+    assert isinstance(error, Throttled)
+    assert error.crowded is crowded
 
 
 async def test_a_refusal_carries_the_providers_words_printable_and_cut() -> None:

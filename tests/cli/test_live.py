@@ -64,6 +64,33 @@ def test_a_limit_that_is_too_small_says_how_far_it_goes_before_it_spends(tmp_pat
         assert books(address)["totals"]["credits_charged"] == 29
 
 
+def test_a_budget_for_7_of_50_shots_submits_exactly_7_and_lists_what_the_others_would_cost(tmp_path: Path) -> None:
+    shots = "".join(f"  - {{id: S{number:02}, prompt: shot {number}}}\n" for number in range(1, 51))
+    write(tmp_path, f"{ONE.partition('shots:')[0]}shots:\n{shots}")
+    with simulator(tmp_path, "--no-clips", "--fault", "job:no-outputs") as address:
+        ran = run(tmp_path, "render", "show.yaml", "--yes", "--max-credits", "210", env=live(address))
+        assert ran.code == 4
+        assert "the limit of this run is 210 credits (₹210): 7 of 50 takes fit" in ran.err
+        found = books(address)
+        assert [job["external_task_id"].split(".")[0][-6:-3] for job in found["jobs"]] == [f"S{n:02}" for n in range(1, 8)]
+        assert (found["totals"]["jobs"], found["totals"]["credits_charged"]) == (7, 203)
+    over = [line for line in ran.out.splitlines() if "over budget" in line]
+    assert over[:-1] == [f"  over budget: S{number:02} t1: needs 29 credits; 203 of 210 of this run are spent or reserved"
+                         for number in range(8, 51)]
+    assert "43 over budget of 50 takes. 203 credits (₹203) charged." in over[-1]
+
+
+def test_a_rate_and_a_number_of_jobs_that_only_the_gateway_knows_are_kept(tmp_path: Path) -> None:
+    shots = "".join(f"  - {{id: S{number:02}, prompt: shot {number}}}\n" for number in range(1, 9))
+    write(tmp_path, f"{ONE.partition('shots:')[0]}shots:\n{shots}")
+    with simulator(tmp_path, "--no-clips", "--fault", "job:no-outputs", "--rate", "4/s", "--concurrency", "3") as address:
+        ran = run(tmp_path, "render", "show.yaml", "--yes", env=live(address))
+        totals = books(address)["totals"]
+        assert (totals["jobs"], totals["duplicates"]) == (8, 0)
+        assert totals["throttled"] + totals["crowded"] >= 1
+        assert "the gateway asks for patience: " in ran.err
+
+
 def test_the_limit_of_a_run_holds_over_all_its_rounds(tmp_path: Path) -> None:
     write(tmp_path, TWO)
     with simulator(tmp_path, "--fault", "poll:stuck") as address:
