@@ -258,13 +258,15 @@ def on_paper(generations: int = 5, jobs: int = 2000) -> None:
                   f"{late[int(0.95 * jobs)]:5.2f}   {looks / fixed:.2f}")
 
 
-def in_flight(jobs: int, speed: float) -> None:
+def in_flight(jobs: int, speed: float, ways: str) -> None:
     print(f"\nin flight: {jobs} jobs at once, clocks × {speed:g}"
           f"\n  {'':26} {'requests':>9} {'delay':>6} {'p95':>6} {'CPU ms':>8} {'share of':>9} {'peak':>6}"
           f"\n  {'':26} {'a job':>9} {'s':>6} {'s':>6} {'a job':>8} {'a core':>9} {'MB':>6}")
     with tempfile.TemporaryDirectory(prefix="manifest-runner-bench-") as name, Tower(speed) as tower:
         for title, way, folder in (("every 5 s", "fixed", "fixed"), ("learning from nothing", "learned", "own"),
                                    ("with experience", "learned", "own"), ("with webhooks", "webhooks", "own")):
+            if way not in ways.split(","):
+                continue
             (Path(name) / folder).mkdir(exist_ok=True)
             since, before = tower.books()["now"], tower.books()["totals"]["requests"]
             ran = tower.run("fly", folder=Path(name) / folder, name=title.replace(" ", "-"), jobs=jobs, speed=speed, way=way)
@@ -294,13 +296,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What jobs in flight cost.")
     parser.add_argument("--jobs", type=int, default=2000, help="jobs in flight at once")
     parser.add_argument("--speed", type=float, default=2.0, help="how much faster the clocks run")
+    parser.add_argument("--ways", default="fixed,learned,webhooks", help="which of them fly")
     parser.add_argument("--hover", default="2000,10000", help="numbers of jobs that hover; 0 for none")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long they do")
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
     on_paper()
     if options.jobs:
-        in_flight(options.jobs, options.speed)
+        in_flight(options.jobs, options.speed, options.ways)
     hovering([int(number) for number in options.hover.split(",") if int(number)], options.seconds)
 
 

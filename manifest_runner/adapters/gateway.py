@@ -6,7 +6,8 @@ Laws
 - Redirects are never followed: the key's own header would travel to whatever host they name.
 - The key is in the request's header and nowhere else. Everything that came from outside passes `_tidy` before it is shown, in
   case the gateway echoes the key.
-- Tasks queue in front of httpx, never inside its pool, which rescans every waiter on each assignment.
+- Tasks queue in front of httpx, never inside its pool, which rescans every waiter on each assignment. A submission never
+  queues behind questions: however slow the gateway is, some connections are its own.
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ from manifest_runner.errors import (
 from manifest_runner.ports import Clock
 
 CONNECTIONS = 10
+ASKING = 8
+"""Connections that questions may hold at once. The others are for submissions, which must not stand behind them all."""
+
 LARGEST_ANSWER = 1024 * 1024
 """Bytes of an answer that are read; a job document has a few hundred."""
 
@@ -113,6 +117,7 @@ class HttpGateway:
             headers={"User-Agent": f"manifest-runner/{__version__}", "Accept": "application/json",
                      "Accept-Encoding": "identity"})
         self._turn = anyio.CapacityLimiter(CONNECTIONS)
+        self._asking = anyio.CapacityLimiter(ASKING)
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(self._log_filter)
         return self
@@ -141,7 +146,8 @@ class HttpGateway:
         """The job as it stands. Raises `Conflict` where the gateway answers with another job, else as the port says."""
         if not self._is_job_id(job_id):
             raise ProviderError(f"{self._tidy(job_id, 80)!r} cannot be a job id of the gateway")
-        answer = await self._exchange("GET", f"/v1/jobs/{quote(job_id, safe='')}", None)
+        async with self._asking:
+            answer = await self._exchange("GET", f"/v1/jobs/{quote(job_id, safe='')}", None)
         if not 200 <= answer.status < 300:
             raise self._no_job(answer, job_id)
         if not answer.whole:

@@ -496,6 +496,22 @@ async def test_tasks_wait_in_front_of_the_client_and_never_inside_it() -> None:
     assert most == CONNECTIONS
 
 
+async def test_a_submission_does_not_wait_behind_questions_however_slow_their_answers_are() -> None:
+    async def handler(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            await anyio.sleep_forever()
+        return httpx.Response(202, json=ACCEPTED)
+
+    async with gateway(handler) as api, anyio.create_task_group() as tasks:  # type: ignore[arg-type]
+        for _ in range(200):
+            tasks.start_soon(api.job, JobId("job_1"))
+        await anyio.lowlevel.checkpoint()
+        with anyio.fail_after(5):
+            for _ in range(20):
+                await api.submit(PATH, BODY)
+        tasks.cancel_scope.cancel()
+
+
 # ── a real socket ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifest_runner.core.looks import CALM, SLOWEST, answered, pace_of, taken, throttled
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 3), min_size=2, max_size=300), st.floats(1, 500))
 def test_no_two_slots_are_nearer_than_the_spacing_whoever_asks_when(waits: list[float], rate: float) -> None:
     pace, now, slots = pace_of(rate), 0.0, []

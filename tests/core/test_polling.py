@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifest_runner.core.model import Request
@@ -21,6 +21,7 @@ DICE = random.Random(1)
 BELL = sorted(DICE.triangular(70, 260, 108) for _ in range(MEMORY))
 
 
+@settings(deadline=None)
 @given(TOOK, st.floats(0, 10_000), st.integers(0, 1000), CHANCE, st.booleans())
 def test_no_wait_is_longer_than_its_lid_nor_shorter_than_the_narrowest_but_for_the_look_at_an_older_job(
         took: list[float], age: float, looks: int, chance: float, known_age: bool) -> None:
@@ -76,6 +77,7 @@ def test_too_few_jobs_teach_nothing_and_then_the_models_other_jobs_stand_in() ->
     assert experience.of(("other", "720p", "5")) == ()
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 1000), max_size=3 * MEMORY))
 def test_only_the_latest_are_remembered_in_order_of_length(seconds: list[int]) -> None:
     experience = Experience()
@@ -144,6 +146,7 @@ def test_the_schedule_follows_a_provider_that_becomes_faster_or_slower(factor: f
     assert delay < 5
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), CHANCE)
 def test_backoff_grows_to_its_cap_and_is_never_zero(attempt: int, chance: float) -> None:
     assert 0.25 <= backoff(attempt, chance) <= 30
