@@ -16,14 +16,14 @@ from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.words import command
 from manifest_runner.core.model import Action, Limits, Plan, TakeKey
-from manifest_runner.core.outcome import Report
+from manifest_runner.core.outcome import Ending, Report
 from manifest_runner.core.planfile import differences
 from manifest_runner.core.planning import Where, is_stale
 from manifest_runner.core.pricing import format_total
 from manifest_runner.engine import execute
 from manifest_runner.errors import ExitCode, StalePlan, UsageError
 from manifest_runner.views.diagnostics import as_text
-from manifest_runner.views.outcome import exit_code, report_dict, report_text
+from manifest_runner.views.outcome import exit_code, paid_and_not_here, report_dict, report_text
 from manifest_runner.views.plan import plan_text, summary
 from manifest_runner.views.progress import Bar, JsonLines, Lines, Progress
 from manifest_runner.views.text import count
@@ -180,19 +180,37 @@ class Rendering:
             session.warn(f"stopped; continue with: {command('render', self.project.shown, draft=self.project.draft)}")
             return ExitCode.INTERRUPTED
         self.halted = report.halted is not None
+        steps = self._steps(report)
         if self.asked.as_json:
-            click.echo(json.dumps(report_dict(report), ensure_ascii=False, indent=2))
+            body = {**report_dict(report), "next": [step for step, _ in steps]}
+            click.echo(json.dumps(body, ensure_ascii=False, indent=2))
         else:
             click.echo(report_text(report, show.card, draft=self.project.draft))
-            self._say_next(exit_code(report))
+            if not self.asked.quiet:
+                for step, why in steps:
+                    session.warn(f"next: {step}{f'   ({why})' if why else ''}")
         return exit_code(report)
 
-    def _say_next(self, code: ExitCode) -> None:
-        """What is sensible to type now."""
-        if self.asked.quiet or code is ExitCode.CREDITS:
-            return
-        verb = "reel" if code is ExitCode.DONE else "status"
-        session.warn(f"next: {command(verb, self.project.shown, draft=self.project.draft)}")
+    def _steps(self, report: Report) -> list[tuple[str, str]]:
+        """What is sensible to type now, and when: what a person must decide first, then how to go on."""
+        shown, draft = self.project.shown, self.project.draft
+        steps = []
+        for outcome in report.of(Ending.IN_DOUBT)[:3]:
+            take = f"{outcome.key.shot}:{outcome.key.take}"
+            steps += [(command("adopt", shown, take, "JOB_ID"), "where the gateway's own pages show a job for it"),
+                      (command("abandon", shown, take), "where they show none")]
+        failed, why = report.of(Ending.FAILED), ""
+        if report.halted is not None:
+            why = "once that is mended"
+        elif any(not paid_and_not_here(outcome) for outcome in failed):
+            why = "after changing the shot, or to try it as it is; what is done is not paid again"
+        elif failed or report.of(Ending.UNFINISHED):
+            why = "goes on where this run stopped; nothing is paid twice"
+        elif report.of(Ending.OVER_BUDGET):
+            why = "with room in the limit: each run has its own, --max-credits sets it"
+        if why:
+            return [*steps, (command("render", shown, draft=draft), why), (command("status", shown, draft=draft), "")]
+        return steps or [(command("reel", shown, draft=draft), "")]
 
     def _progress(self, plan: Plan) -> Progress:
         if self.asked.as_json:

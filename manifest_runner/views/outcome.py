@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import click
 
+from manifest_runner.core.model import Action, JobState
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Ending, Outcome, Report
-from manifest_runner.core.pricing import format_total
+from manifest_runner.core.pricing import format_credits, format_total
 from manifest_runner.errors import ExitCode
 from manifest_runner.views.text import count, safe
 
 _ORDER = (Ending.FAILED, Ending.IN_DOUBT, Ending.OVER_BUDGET, Ending.UNFINISHED, Ending.SKIPPED)
+_NAMED = 8
+"""How many finished takes are named beside others that are not: beyond that their number says more."""
 
 
 def report_text(report: Report, card: ModelCard, *, draft: bool) -> str:
-    """A line for every take that did not come out, and a last line that counts and prices."""
+    """A line for every take that did not come out, what did beside them, and a last line that counts and prices."""
     lines = []
     for ending in _ORDER:
         for outcome in report.of(ending):
             colour = "red" if ending in (Ending.FAILED, Ending.IN_DOUBT) else "yellow"
-            label = click.style(f"{ending.value}:", fg=colour, bold=True)
-            lines.append(f"  {label} {safe(outcome.key.shot)} t{outcome.key.take}: {safe(outcome.words)}{_job(outcome)}")
-    for outcome in report.outcomes:
-        if outcome.remarks:
-            label = click.style("look at:", fg="yellow", bold=True)
-            lines.append(f"  {label} {safe(outcome.key.shot)} t{outcome.key.take}: {'; '.join(outcome.remarks)}{_job(outcome)}")
+            lines.append(_line(outcome, f"{ending.value}:", colour, safe(_words(outcome, priced=not draft))))
+    lines += [_line(outcome, "look at:", "yellow", "; ".join(outcome.remarks))
+              for outcome in report.outcomes if outcome.remarks]
+    finished = [outcome for outcome in report.of(Ending.DONE) if outcome.action not in (Action.KEEP, Action.DROP)]
+    if lines and 0 < len(finished) <= _NAMED:
+        names = ", ".join(f"{safe(outcome.key.shot)} t{outcome.key.take}" for outcome in finished)
+        lines.append(f"  {click.style('done:', fg='green', bold=True)} {names}")
     if report.halted is not None:
         lines.append(click.style("stopped: ", fg="red", bold=True) + safe(report.halted.message))
         if report.halted.hint:
@@ -35,8 +39,30 @@ def report_text(report: Report, card: ModelCard, *, draft: bool) -> str:
     return "\n".join([*lines, f"{', '.join(parts)} of {count(len(report.outcomes), 'take')}. {money}"])
 
 
-def _job(outcome: Outcome) -> str:
-    return f" [{outcome.job.job_id}]" if outcome.job is not None and outcome.job.job_id is not None else ""
+def _line(outcome: Outcome, label: str, colour: str, words: str) -> str:
+    name = f"{safe(outcome.key.shot)} t{outcome.key.take}"
+    return f"  {click.style(label, fg=colour, bold=True)} {name}: {words}{_job(outcome, words)}"
+
+
+def _words(outcome: Outcome, *, priced: bool) -> str:
+    """Why a take did not come out, and what that means for its money."""
+    if paid_and_not_here(outcome):
+        return f"rendered and paid for, but its clip did not come: {outcome.words}"
+    if outcome.ending is Ending.IN_DOUBT:
+        return f"it may have been accepted, and the answer was lost ({outcome.words})"
+    if outcome.ending is Ending.FAILED and priced:
+        return f"{outcome.words} ({format_credits(outcome.charged) if outcome.charged else 'nothing'} charged)"
+    return outcome.words
+
+
+def paid_and_not_here(outcome: Outcome) -> bool:
+    """Whether a take failed on its way from the gateway to this machine only: the next run fetches it."""
+    return outcome.ending is Ending.FAILED and outcome.job is not None and outcome.job.state is JobState.SUCCEEDED
+
+
+def _job(outcome: Outcome, words: str) -> str:
+    job_id = outcome.job.job_id if outcome.job is not None else None
+    return f" [{job_id}]" if job_id is not None and job_id not in words else ""
 
 
 def exit_code(report: Report) -> ExitCode:

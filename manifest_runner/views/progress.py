@@ -41,8 +41,10 @@ def phrase(what: What, *, priced: bool) -> str:
             return "" if what.status in _ORDINARY else f"the gateway says {what.status!r}, which is no known state: waiting"
         case Succeeded():
             return f"rendered, {format_credits(what.charged)} credits" if priced and what.charged is not None else "rendered"
-        case Failed() | Refused():
+        case Failed():
             return f"failed: {what.words}"
+        case Refused():
+            return f"not accepted: {what.words}"
         case InDoubt():
             return "in doubt: its answer was lost"
         case Missing():

@@ -51,11 +51,14 @@ def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool
 def _next(rows: list[Standing], manifest: str, draft: bool) -> list[str]:
     """What is sensible to type now."""
     todo = {row.change.action for row in rows} - {Action.KEEP}
-    doubtful = [row.change for row in rows if row.job is not None and row.job.state in (JobState.IN_DOUBT, JobState.MISSING)]
-    decisions = [command(verb, manifest, f"{change.shot}:{change.take}", *more) for change in doubtful[:3]
+    in_doubt = [row.change for row in rows if row.job is not None and row.job.state is JobState.IN_DOUBT]
+    missing = [row.change for row in rows if row.job is not None and row.job.state is JobState.MISSING]
+    decisions = [command(verb, manifest, f"{change.shot}:{change.take}", *more) for change in in_doubt[:3]
                  for verb, more in (("adopt", ("JOB_ID",)), ("abandon", ()))]
-    if doubtful and len(doubtful) == sum(row.change.action is not Action.KEEP for row in rows):
+    if in_doubt and len(in_doubt) == sum(row.change.action is not Action.KEEP for row in rows):
         return decisions
+    if missing:  # the gateway is asked again; a person may give up waiting for it
+        decisions += [command("abandon", manifest, f"{change.shot}:{change.take}") for change in missing[:3]]
     if todo & {Action.CREATE, Action.REPLACE} and not draft:
         return [*decisions, command("plan", manifest), command("render", manifest)]
     return [*decisions, command("render" if todo else "reel", manifest, draft=draft)]
