@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -46,6 +46,9 @@ INTENT_SECONDS = 120.0
 
 REMEMBERED = 2000
 """Finished jobs from which a run learns when to look at its own."""
+
+FEW_ROWS = 1000
+"""Up to how many rows are asked for by number; where there are more, most of the table is wanted."""
 
 T = TypeVar("T")
 
@@ -200,6 +203,20 @@ class SqliteLedger:
         with schema.translated(self._path):
             rows = self._books.rows("manifest = ? ORDER BY shot, take, attempt, seq", manifest)
             return [self._books.job(row) for row in rows]
+
+    def history_beyond(self, manifest: str, held: Collection[tuple[str, int, str]]) -> list[Job]:
+        """The same without what a plan learns nothing from. `held` are the clips, by shot, take and fingerprint, that the
+        lockfile has: of a take whose latest attempt was stored and is one of them, only other stored clips are told."""
+        with schema.translated(self._path):
+            settled: dict[tuple[str, int], bool] = {}
+            outline = self._books.outline(manifest)
+            for _, clip, state in outline:  # of each take the last one stands, which is its latest attempt
+                settled[clip[:2]] = state == JobState.STORED and clip in held
+            wanted = {seq for seq, clip, state in outline
+                      if not settled[clip[:2]] or (state == JobState.STORED and clip not in held)}
+            few = f"seq IN ({', '.join(map(str, wanted))})" if len(wanted) <= FEW_ROWS else "TRUE"
+            rows = self._books.rows(f"manifest = ? AND {few} ORDER BY shot, take, attempt, seq", manifest)
+            return [self._books.job(row) for row in rows if row.seq in wanted]
 
     def durations(self) -> list[tuple[Request, float]]:
         """What the account's latest succeeded jobs asked for and how long the provider took, the latest last."""

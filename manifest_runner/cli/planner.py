@@ -39,10 +39,15 @@ class Planned:
     jobs: Mapping[Where, Job]
 
 
-def plan_project(project: Project, show: Show, *, only: Collection[str] = (), account: str | None = None) -> Planned:
-    """The plan as things stand. Without `account` the jobs of every account on this machine count."""
+def plan_project(project: Project, show: Show, *, only: Collection[str] = (), account: str | None = None,
+                 settled: bool = True) -> Planned:
+    """The plan as things stand. Without `account` the jobs of every account on this machine count.
+
+    Without `settled` the ledger's record of clips that the lockfile holds is not read. The plan is the same; `Planned.jobs`
+    lacks them.
+    """
     lockfile, digest = project.lockfile()
-    jobs, stored = known_jobs(project, account)
+    jobs, stored = known_jobs(project, account, held=None if settled else held_clips(lockfile))
     if project.draft:  # the simulator of an unfinished draft has gone with its run: what it had is drawn again
         jobs = {where: job for where, job in jobs.items() if job.state not in UNFINISHED}
         entries = {where: entry for where, entry in lockfile.entries.items() if entry.state not in UNFINISHED}
@@ -74,9 +79,16 @@ def frames_unreachable(project: Project, show: Show) -> str | None:
     return None
 
 
-def known_jobs(project: Project, account: str | None = None) -> tuple[dict[Where, Job], dict[Stored, Job]]:
-    """The ledger's latest job of every take of this manifest, and by take and fingerprint those whose clip was stored; nothing
-    where there is no ledger yet."""
+def held_clips(lockfile: Lockfile) -> frozenset[Stored]:
+    """The clips that the lockfile holds whole, by take and fingerprint: of these the ledger has nothing to tell a plan."""
+    return frozenset((shot, take, entry.fingerprint) for (shot, take), entry in lockfile.entries.items()
+                     if entry.state is JobState.STORED and entry.outputs)
+
+
+def known_jobs(project: Project, account: str | None = None, *,
+               held: Collection[Stored] | None = None) -> tuple[dict[Where, Job], dict[Stored, Job]]:
+    """The ledger's latest job of every take of this manifest, and by take and fingerprint those whose clip was stored, but for
+    the clips that are `held` elsewhere; nothing where there is no ledger yet."""
     path = project.state.ledger
     if not path.exists() and not path.with_name(f"{path.name}-wal").exists():
         return {}, {}  # a clone or a CI runner: start-up without sqlite3
@@ -86,7 +98,7 @@ def known_jobs(project: Project, account: str | None = None) -> tuple[dict[Where
     if ledger is None:
         return {}, {}
     with ledger:
-        history = ledger.history(project.name)
+        history = ledger.history(project.name) if held is None else ledger.history_beyond(project.name, held)
     latest = {(job.intent.key.shot, job.intent.key.take): job for job in history}
     stored = {(job.intent.key.shot, job.intent.key.take, job.intent.fingerprint): job
               for job in history if job.state is JobState.STORED}

@@ -35,7 +35,7 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
     """
     project = Project(manifest, {"state-dir": state_dir, "frames": frames}, draft=draft)
     show = project.load()
-    planned = plan_project(project, show, only=only)
+    planned = plan_project(project, show, only=only, settled=False)
     if out is not None:
         _check_place(Path(out))
         write_atomically(Path(out), dumps(planned.plan).encode())
