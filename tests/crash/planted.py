@@ -145,8 +145,8 @@ BUGS = (
         "return card.jobs.states.get(status.strip().lower(), RemoteState.FAILED)",
         ENGINE + "test_a_poll_that_goes_wrong_for_a_while_costs_nothing"),
     bug("out-of-patience-taken-for-failed", "a slow job is bought again by the next run",
-        "engine/following.py", "            if now - started > options.poll.patience:\n                return job, document\n",
-        "            if now - started > options.poll.patience:\n"
+        "engine/following.py", "            if watched.impatient:\n                return job, document\n",
+        "            if watched.impatient:\n"
         '                return await _record(job, Failed(words="too slow"), outside, tell), document\n',
         ENGINE + "test_a_job_that_never_ends_is_left_to_a_later_run"),
     bug("estimate-taken-for-the-charge", "the books say less than was paid",
