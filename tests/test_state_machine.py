@@ -151,6 +151,12 @@ class StudioMachine(RuleBasedStateMachine):
         for path in self.folder.glob("ledger*"):
             path.unlink()
 
+    @precondition(lambda self: self.replays)
+    @rule()
+    def begin_again_on_a_new_machine(self) -> None:
+        self.lose_the_ledger()
+        self.lose_the_lockfile()
+
     @rule()
     def lose_the_lockfile(self) -> None:
         self.studio.lock_path.unlink(missing_ok=True)
