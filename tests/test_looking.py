@@ -107,7 +107,7 @@ class World:
         self.books = Books()
         self.ledger = InMemoryLedger(wall=lambda: 1_800_000_000.0, books=self.books)
         self.outside = Outside(provider=self.paced, ledger=self.ledger, clock=self.clock, **dict.fromkeys(
-            ("store", "media", "downloads", "frames", "files", "lock"), cast("Any", None)))
+            ("store", "media", "downloads", "frames", "files", "lock", "rescue"), cast("Any", None)))
         self.options = Options(limits=SpendingLimits(), poll=self.policy)
 
     async def start(self, name: str, lasts: float, *, fresh: bool = True) -> Job:
