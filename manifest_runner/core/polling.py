@@ -126,16 +126,18 @@ def _learned(policy: PollPolicy, took: Sequence[float], age: float) -> float:
     done = bisect_right(took, age)
     if done == len(took):
         return _between(policy.narrow, (age - took[-1]) / 4, _SLOW * policy.every)
-    wait = _at(took, done + SHARE * (len(took) - done)) - age
-    start = _at(took, SHARE * len(took)) - age
+    wait = _due(took, done) - age
+    start = _due(took, 0) - age
     return _between(policy.narrow, wait, policy.lid if start > policy.narrow else _WIDE * policy.every)
 
 
-def _at(values: Sequence[float], place: float) -> float:
-    """The value at a place between two others."""
-    low = min(int(place), len(values) - 1)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (place - low) * (values[high] - values[low])
+def _due(took: Sequence[float], done: int) -> float:
+    """The age at which `SHARE` of the jobs from place `done` on were over. Each of them stands for the middle of its own part of
+    all jobs: else the fewer are known, the later the look would be."""
+    place = done + max(SHARE * (len(took) - done) - 0.5, 0.0)
+    low = int(place)
+    high = min(low + 1, len(took) - 1)
+    return took[low] + (place - low) * (took[high] - took[low])
 
 
 def _between(least: float, value: float, most: float) -> float:
