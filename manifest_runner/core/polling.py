@@ -132,7 +132,7 @@ def _learned(policy: PollPolicy, took: Sequence[float], age: float) -> float:
 
 
 def _due(took: Sequence[float], done: int) -> float:
-    """The age at which `SHARE` of the jobs from place `done` on were over. Each of them stands for the middle of its own part of
+    """The age at which `SHARE` of the jobs from place `done` on were over. Each of them stands for the middle of its part of
     all jobs: else the fewer are known, the later the look would be."""
     place = done + max(SHARE * (len(took) - done) - 0.5, 0.0)
     low = int(place)
