@@ -3,9 +3,9 @@
     python -m tests.crash.sweep --kills 1000 [--every] [--seed N] [--delays] [--correlates | --naive]
 
 A life is a fresh folder with a manifest of five takes. `render` is killed, run again, killed again, and at last run to its end.
-The first kill of a life goes through the system calls of a reference run one after the other (each call that touches disk or
-network and each wait is one point, before or after it; all others are sampled); the kills after it are chosen at random, by
-call or by the clock. `--every` goes on until each point has been the first kill of a life. Then the books say how many jobs
+The first kill of a life goes through the system calls of a reference run one after the other: each call that changes the disk
+or speaks to the network and each wait of the event loop is one point, before or after it; of those that leave nothing behind
+some are drawn by lot. The kills after it are chosen at random, by call or by the clock. `--every` goes on until each point has been the first kill of a life. Then the books say how many jobs
 there are of each take and what was charged; files and lockfile must agree with them, and one more run must find nothing to do.
 
 Each run is the command line's own `main` in a process forked from one that has its modules loaded already: starting Python a
@@ -277,7 +277,7 @@ def reference(setup: Setup) -> Counter[str]:
 
 
 def first_points(calls: Counter[str], luck: random.Random) -> list[Point]:
-    """Each call that touches disk or network, and each wait, once; of the others as many as a twentieth of those."""
+    """Each call that leaves something behind, and each wait, once; of the others a fifth as many."""
     all_of = {name: [Point(name=name, n=n, after=luck.random() < 0.5) for n in range(1, count + 1)]
               for name, count in calls.items() if name != "exit_group"}
     telling = [point for name, points in all_of.items() if name in (DISK | NETWORK | WAITS) - EQUAL for point in points]
@@ -336,8 +336,8 @@ class Figures:
                  f"first kills at {len(struck)} of the {self.points} points of the reference run"]
         if self.setup.naive:
             twice = sum(verdict.paid_twice > 0 for verdict in self.verdicts)
-            return [*lines, f"naive runner: paid twice in {twice} of {lives} lives ({twice / max(1, lives):.1%}), "
-                            f"{self.total('paid_twice')} jobs too many"]
+            return [*lines, f"naive runner: paid twice at {twice} of {self.kills} kill points "
+                            f"({twice / max(1, self.kills):.1%}), {self.total('paid_twice')} jobs too many"]
         lines.append(f"jobs paid twice {self.total('paid_twice')}, lost {self.total('lost')}, "
                      f"clips missing {self.total('missing')}, lives with anything wrong {len(self.wrong)}")
         if not self.setup.replays:

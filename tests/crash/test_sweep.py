@@ -33,7 +33,7 @@ def test_killed_at_system_calls_and_waits_each_take_is_paid_once_and_nothing_is_
 def test_a_naive_runner_that_is_killed_before_it_saves_its_job_id_is_caught_paying_twice() -> None:
     ran = sweep("--naive", "--repeat", "before write #1")
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "naive runner: paid twice in 1 of 1 lives" in ran.stdout
+    assert "naive runner: paid twice at 1 of 1 kill points" in ran.stdout
 
 
 @pytest.mark.parametrize("text", ["before pwrite64 #12", "after epoll_wait #1", "0.532 s"])
