@@ -201,7 +201,7 @@ ROWS = [
     Row(number="F10", faults="download:429x2 shot=A"),
     # Clocks.
     Row(number="F11", faults="", clock=WallThatJumps, limits=SpendingLimits(concurrency=2)),
-    Row(number="F12", faults="poll:stuck shot=A", a=OPEN, clock=Lid, code=PROVIDER),
+    Row(number="F12", faults="poll:stuck shot=A", a=OPEN, gets=(2, 60), patience=40, clock=Lid, code=PROVIDER),
     # Money.
     Row(number="F29", faults="charge:+100 shot=A", charged=3 * PRICE + 100),
     Row(number="F29", faults="charge:+200 shot=A", others=OVER, code=CREDITS,
@@ -645,7 +645,7 @@ ELSEWHERE = {
     "F6": ["tests/adapters/test_gateway.py::test_what_never_left_may_be_sent_again",
            "tests/adapters/test_gateway.py::test_over_a_socket_a_self_signed_certificate_is_permanent"],
     "F10": ["tests/adapters/test_answers.py::test_retry_after_is_seconds_or_a_date_clamped_or_nothing"],
-    "F11": ["tests/core/test_limits.py::test_a_clock_that_jumps_costs_at_most_one_spacing"],
+    "F11": ["tests/core/test_pace.py::test_a_clock_that_jumps_costs_at_most_one_spacing"],
     "F18": ["tests/adapters/test_downloads.py::test_a_truncated_download_goes_on_where_it_stopped_under_the_same_etag"],
     "F20": ["tests/cli/test_broken.py::test_a_disk_that_fills_up_at_any_write_of_the_ledger_costs_no_job"],
     "F21": ["tests/cli/test_broken.py::test_an_output_that_is_closed_or_full_changes_nothing_of_the_render"],
