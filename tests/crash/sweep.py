@@ -5,8 +5,9 @@
 A life is a fresh folder with a manifest of five takes. `render` is killed, run again, killed again, and at last run to its end.
 The first kill of a life goes through the system calls of a reference run one after the other: each call that changes the disk
 or speaks to the network and each wait of the event loop is one point, before or after it; of those that leave nothing behind
-some are drawn by lot. The kills after it are chosen at random, by call or by the clock. `--every` goes on until each point has been the first kill of a life. Then the books say how many jobs
-there are of each take and what was charged; files and lockfile must agree with them, and one more run must find nothing to do.
+some are drawn by lot. The kills after it are chosen at random, by call or by the clock. `--every` goes on until each point has
+been the first kill of a life. Then the books say how many jobs there are of each take and what was charged; files and lockfile
+must agree with them, and one more run must find nothing to do.
 
 Each run is the command line's own `main` in a process forked from one that has its modules loaded already: starting Python a
 thousand times would be most of the work. A finding is printed with the points that repeat it (`--repeat`).
