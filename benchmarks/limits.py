@@ -47,7 +47,7 @@ class Case:
 
 CASES = (
     Case(name="known 8/s, one process", processes=1, shots=64, flags=("--rate", "8/s"), limit=8),
-    Case(name="known 8/s, 8 processes, one manifest", processes=8, shots=96, flags=("--rate", "8/s"), limit=8, shared=True),
+    Case(name="known 3/s, 8 processes, one manifest", processes=8, shots=36, flags=("--rate", "3/s"), limit=3, shared=True),
     Case(name="known 8/s, 8 processes, 8 manifests", processes=8, shots=12, flags=("--rate", "8/s"), limit=8),
     Case(name="known 8/s, gateway enforces 8/s, 8 processes", processes=8, shots=12, rate="8/s",
          flags=("--rate", "8/s"), limit=8),

@@ -59,8 +59,9 @@ STEPS = 50
 RETURN = 15.0
 """Seconds until it is reached again at a fast pace, so that pauses, seldom less than a second, stay a small part."""
 
-ENOUGH = 8
-"""Submissions that must have been accepted before their number says more about the limit than the spacing does."""
+ENOUGH = 30.0
+"""Seconds that must have been observed before what came through says more about the limit than the spacing does: in less, a
+pause or two would look like a slow gateway."""
 
 QUIET = 60.0
 """Seconds without a submission (and without a pause) after which the observation begins anew: an account that was idle was
@@ -217,7 +218,7 @@ def slowed(meter: Meter, said: float | None, left: float, now: float) -> Meter:
         refused = meter.peak if meter.peak is not None and meter.calm == 0 else _refused_pace(after)
         return replace(after, peak=refused)
     after = paused(after, said or 0.0, now)
-    return replace(after, peak=min(after.peak or FREE, _refused_pace(after)))
+    return after if after.gap else replace(after, peak=min(after.peak or FREE, _refused_pace(after)))
 
 
 def crowded(meter: Meter, said: float | None, left: float, in_flight: int, now: float) -> Meter:
@@ -252,13 +253,17 @@ def _patient(meter: Meter, said: float | None, now: float, *, again: bool) -> Me
 
 
 def _refused_pace(meter: Meter) -> float:
-    """The pace that was refused at `slowed_at`: the spacing that held, or, where there was none or it says little, what was
-    accepted since the observation began over the time that it took, with the pause that now follows."""
+    """The pace that was refused at `slowed_at`: the spacing that held, or what was seen where there was none.
+
+    Seen is what was accepted since the observation began, over the time that it took with the pause that now follows: a pace
+    that the gateway has shown to take, to be gone on with and not to be slowed once more. A spacing that was learned gives way
+    to that too, where far less came through: it was learned while the gateway was closed for long.
+    """
     seen = max(meter.sent, 1) / max(meter.slowed_at - meter.since + meter.pause, 1.0)
     if not meter.gap:
-        return seen
+        return seen / SLOWER
     held = 1 / meter.gap
-    return seen if meter.sent >= ENOUGH and seen < held / 2 else held
+    return seen if meter.peak is not None and meter.slowed_at - meter.since >= ENOUGH and seen < held / 2 else held
 
 
 def _worth(seconds: float) -> float:

@@ -38,7 +38,6 @@ from manifest_runner.core.model import (
     ShotId,
     TakeKey,
 )
-from manifest_runner.core.pace import SLOWER
 from manifest_runner.errors import BudgetExceeded, Conflict, LedgerError
 from manifest_runner.ports import Admission, Admitted, Held, Ledger, SpendingLimits, Wait
 
@@ -280,7 +279,7 @@ class LedgerContract:
             world.now += 0.5
         told = await one.throttled(intent("S", take=10).external_task_id, 1.0)
         assert told is not None
-        assert told.pace == pytest.approx(SLOWER * 9 / 6)
+        assert told.pace == pytest.approx(9 / 6)
         assert await other.throttled(intent("S", take=9).external_task_id, 1.0) is None, "it left before the slowing"
         world.now += 1
         await admitted(other, intent("A"))
