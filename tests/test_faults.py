@@ -14,6 +14,7 @@ import re
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -347,8 +348,9 @@ def polls_for(studio: Studio, shot: str) -> int:
 # ── stories ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def studio_of(folder: Path, portal: BlockingPortal, *faults: str, replay: str = "replays", **more: Any) -> Studio:
-    settings = Settings(speed=1e5, seed="stories", replay="replays" if replay == "replays" else "correlates")
+def studio_of(folder: Path, portal: BlockingPortal, *faults: str, replay: str = "replays", speed: float = 1e5,
+              **more: Any) -> Studio:
+    settings = Settings(speed=speed, seed="stories", replay="replays" if replay == "replays" else "correlates")
     card = CARD if replay == "replays" else CORRELATES
     return Studio(**{"text": THREE, **more}, folder=folder, portal=portal, settings=settings, card=card, faults=faults)
 
@@ -389,10 +391,17 @@ async def test_f6_a_gateway_that_is_not_there_gets_nothing_and_holds_nothing(tmp
         sound(studio)
 
 
-async def test_f14_a_status_that_nobody_knows_is_told(tmp_path: Path, portal: BlockingPortal) -> None:
-    async with studio_of(tmp_path, portal, "poll:unknown-statusx2 shot=A") as studio:
+@pytest.mark.parametrize("fault", ["poll:unknown-statusx3 shot=A", "poll:unknown-status@3 shot=A"])
+async def test_f14_a_status_that_nobody_knows_is_told_once_and_its_document_is_kept(
+    tmp_path: Path, portal: BlockingPortal, fault: str
+) -> None:
+    async with studio_of(tmp_path, portal, fault, speed=5) as studio:
         await studio.render()
-        assert any(isinstance(what, Progressed) and what.status == "awaiting_muse" for _, what in studio.events)
+        told = [what for _, what in studio.events if isinstance(what, Progressed) and what.status == "awaiting_muse"]
+        assert len(told) == 1
+        with closing(sqlite3.connect(tmp_path / "ledger")) as ledger:
+            kept = [json.loads(row[0]) for row in ledger.execute("SELECT detail FROM events WHERE kind = 'Progressed'")]
+        assert [json.loads(detail["raw"])["status"] for detail in kept if "raw" in detail] == ["awaiting_muse"]
 
 
 async def test_f17_an_address_that_was_refused_is_not_used_again_before_the_job_was_asked(

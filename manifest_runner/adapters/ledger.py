@@ -167,7 +167,7 @@ class SqliteLedger:
                 raise LedgerError(f"the ledger at {self._path} knows no submission {external_task_id}")
             before = self._books.job(row)
             after = rules.apply(before, event)
-            if after == before and isinstance(event, Progressed):  # a poll without news is worth no line in the trail
+            if after == before and isinstance(event, Progressed) and not event.raw:  # no news, and worth no line in the trail
                 self._books.touch(row, now)
                 return before
             settled_by = row.settled_by or ("" if after.state in HOLDING else self._run)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from manifest_runner.adapters import ledger_schema as schema
 from manifest_runner.adapters.ledger_rows import COLUMNS, OF_JOB, Row, job_of
-from manifest_runner.core.lifecycle import Event, Intended, Stored, Succeeded
+from manifest_runner.core.lifecycle import Event, Intended, Progressed, Stored, Succeeded
 from manifest_runner.core.model import Job, Request
 from manifest_runner.core.pace import Meter
 from manifest_runner.core.turns import Waiter
@@ -197,6 +197,8 @@ def detail_of(event: Event) -> Mapping[str, object]:
             return {"attempt": intent.attempt, "fingerprint": intent.fingerprint, "reserved": intent.reserved}
         case Succeeded(charged=charged, took=took):
             return {"charged": charged} if took is None else {"charged": charged, "took": round(took, 3)}
+        case Progressed(status=status, raw=""):
+            return {"status": status}
         case Stored(artifacts=artifacts):
             return {"artifacts": [[artifact.path, artifact.sha256] for artifact in artifacts]}
     return asdict(event)

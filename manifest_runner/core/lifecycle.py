@@ -44,9 +44,11 @@ class InDoubt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed:
-    """The gateway is still at it; `status` is the gateway's own word."""
+    """The gateway is still at it; `status` is the gateway's own word. Where the model card does not know that word, `raw` is
+    the document as it came: what the word means for money, a person must find out."""
 
     status: str
+    raw: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

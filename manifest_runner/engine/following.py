@@ -24,12 +24,15 @@ DOWNLOAD_TRIES = 3
 TOLD_EVERY = 600.0
 """Seconds after which the ledger hears again of a job without news: one that nobody looks after loses its place in flight."""
 
+LARGEST_RAW = 16 * 1024
+"""Characters that are kept of a document that nobody understands."""
+
 
 async def follow(job: Job, card: ModelCard, outside: Outside, options: Options, looks: Looks,
                  tell: Tell) -> tuple[Job, JobDocument | None]:
     """Ask about a job until it has ended, or until the run's patience has; return it with the last document seen."""
     assert job.job_id is not None  # noqa: S101 - the state table: only submitted jobs are followed
-    lost, told = 0, outside.clock.monotonic()
+    lost, told, odd = 0, outside.clock.monotonic(), ""
     with looks.watch(job) as watched:
         while True:
             await watched.turn()
@@ -58,7 +61,9 @@ async def follow(job: Job, card: ModelCard, outside: Outside, options: Options, 
                 return await _record(job, event, outside, tell), document
             watched.running()
             now = outside.clock.monotonic()
-            if (job.state is not JobState.RUNNING and document.status != "queued") or now - told > TOLD_EVERY:
+            unheard = bool(event.raw) and document.status != odd
+            if unheard or (job.state is not JobState.RUNNING and document.status != "queued") or now - told > TOLD_EVERY:
+                odd = document.status if event.raw else odd
                 job, told = await _record(job, event, outside, tell), now
             if watched.impatient:
                 return job, document
@@ -74,7 +79,7 @@ def event_of(document: JobDocument, card: ModelCard, job: Job) -> Progressed | S
         words = document.error or f"the gateway says {document.status}"
         silent = Decimal(0) if card.jobs.failures_are_free else job.intent.reserved
         return Failed(words=words, charged=silent if document.credits_charged is None else document.credits_charged)
-    return Progressed(status=document.status)
+    return Progressed(status=document.status, raw=document.raw[:LARGEST_RAW] if state is RemoteState.UNKNOWN else "")
 
 
 async def _record(job: Job, event: Event, outside: Outside, tell: Tell) -> Job:

@@ -29,16 +29,13 @@ class Progress(Protocol):
     def __call__(self, key: TakeKey, what: What) -> None: ...
 
 
-_ORDINARY = frozenset({"queued", "pending", "submitted", "processing", "running", "in_progress"})
-
-
 def phrase(what: What, *, priced: bool) -> str:
     """An event in a few words, with what was charged if `priced`; nothing where it is not worth a line."""
     match what:
         case Submitted():
             return f"submitted as {what.job_id}"
         case Progressed():
-            return "" if what.status in _ORDINARY else f"the gateway says {what.status!r}, which is no known state: waiting"
+            return "" if not what.raw else f"the gateway says {what.status!r}, which is no known state: waiting"
         case Succeeded():
             return f"rendered, {format_credits(what.charged)} credits" if priced and what.charged is not None else "rendered"
         case Failed():
