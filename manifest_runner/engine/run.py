@@ -78,7 +78,10 @@ class _Run:
         self.entries: Mapping[Where, LockEntry] = lockfile.entries
         self.jobs: dict[Where, Job] = {}
         self.clips: dict[Where, Artifact] = {}
-        self.ended = {(change.shot, change.take): anyio.Event() for change in plan.changes}
+        # an event for each take that somebody waits for; ten thousand that nobody does need none
+        awaited = {(frame.shot, self._take_of(frame)) for shot in manifest.shots for frame in upstream_frames(shot)}
+        self.ended = {where: anyio.Event() for where in ((change.shot, change.take) for change in plan.changes)
+                      if where in awaited}
         self.outcomes: dict[Where, Outcome] = {}
         self.halt: ManifestRunnerError | None = None
         self.places = {(change.shot, change.take): place for place, change in enumerate(plan.changes)}
@@ -173,7 +176,8 @@ class _Run:
         if outcome.artifact is not None:
             self.clips[where] = outcome.artifact
         self.outcomes[where] = outcome
-        self.ended[where].set()
+        if where in self.ended:
+            self.ended[where].set()
 
     async def _act(self, key: TakeKey, change: Change) -> Outcome:
         match change.action:
