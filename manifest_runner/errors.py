@@ -184,7 +184,8 @@ class FateUnknown(ProviderError):
 
 
 class Throttled(ProviderError):
-    """Too many requests, or (`crowded`) too many jobs in flight. `retry_after` is in seconds, None where nothing was said."""
+    """Too many requests, or (`crowded`) too many jobs in flight. `retry_after` is in seconds, None where nothing was said.
+    `everywhere`: it is said of the whole gateway and not of this one request alone, as another 5xx may be."""
 
     code = "throttled"
 
@@ -193,6 +194,7 @@ class Throttled(ProviderError):
         super().__init__(message, status=status, words=words)
         self.retry_after = retry_after
         self.crowded = crowded
+        self.everywhere = status in (429, 503)
 
 
 class Refused(ProviderError):

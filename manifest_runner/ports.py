@@ -156,8 +156,9 @@ class Note:
 class Rescue(Protocol):
     """Where job ids go when the ledger cannot take them: each is money that was spent."""
 
-    async def keep(self, task: ExternalTaskId, job_id: JobId) -> str | None:
-        """Tell a person and write it down; where, or None where nothing could be written. Never raises."""
+    async def keep(self, task: ExternalTaskId, job_id: JobId, *, why: str) -> str | None:
+        """Tell a person, with why the ledger did not take it, and write it down; where, or None where nothing could be
+        written. Never raises."""
         ...
 
     def found(self) -> Sequence[Note]:

@@ -29,7 +29,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from manifest_runner.adapters import downloads, gateway
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.lockwriter import read_lockfile
-from manifest_runner.core.lifecycle import HOLDING, Intended, Progressed
+from manifest_runner.core.lifecycle import HOLDING, Abandoned, Intended, Progressed
 from manifest_runner.core.model import JobState
 from manifest_runner.core.modelcard import override
 from manifest_runner.core.outcome import Ending, Report
@@ -604,7 +604,6 @@ async def test_f20_a_full_disk_before_a_post_sends_nothing(tmp_path: Path, porta
     ({"job_id": "job_klingv3omni_ffffffffff"}, 0o600),
     ({"job_id": "OTHER"}, 0o644),
     ({"job_id": "../../_sim/books"}, 0o600),
-    ({"external_task_id": "A_t1.a1.unknown"}, 0o600),
     ({"external_task_id": 5}, 0o600),
 ])
 async def test_f20_a_note_that_does_not_fit_or_that_others_may_have_written_is_said_and_changes_nothing(
@@ -622,6 +621,61 @@ async def test_f20_a_note_that_does_not_fit_or_that_others_may_have_written_is_s
         assert endings(await studio.render())["A1"] is DOUBT
         assert len(studio.said) == 1
         assert path.exists()
+
+
+async def test_f20_a_note_of_a_job_that_is_there_and_that_the_ledger_cannot_take_stops_everything(
+    tmp_path: Path, portal: BlockingPortal
+) -> None:
+    async with studio_of(tmp_path, portal, text="shots: [{id: A, prompt: one}]") as studio:
+        await studio.render()
+        job = studio.books()["jobs"][0]["id"]
+        path = tmp_path / f"{studio.rescue()._prefix}0.json"
+        path.write_text(json.dumps({"external_task_id": "A_t1.a1.unknown", "job_id": job}))
+        path.chmod(0o600)
+        studio.text = "shots: [{id: A, prompt: two}]"
+        with pytest.raises(LedgerError, match="the ledger does not take it") as caught:
+            await studio.render()
+        assert "remove the file" in str(caught.value.hint)
+        assert path.exists()
+        assert studio.jobs_made() == 1
+
+
+async def test_f5_what_a_run_is_sending_cannot_be_given_up_by_a_person(tmp_path: Path, portal: BlockingPortal) -> None:
+    async with studio_of(tmp_path, portal, text="shots: [{id: A, prompt: one}]") as studio:
+        refused = []
+
+        def give_up(key: Any, what: object) -> None:
+            if isinstance(what, Intended):
+                with SqliteLedger(tmp_path / "ledger", account="a", run="person", wall=studio.clock.wall) as ledger:
+                    try:
+                        ledger.record(what.intent.external_task_id, Abandoned(release=True))
+                    except LedgerError as error:
+                        refused.append(error)
+
+        studio.watch = give_up
+        assert endings(await studio.render())["A1"] is DONE
+        assert "a run is sending" in refused[0].message
+        assert studio.jobs_made() == 1
+
+
+async def test_f20_an_id_that_the_states_do_not_allow_is_kept_as_well(tmp_path: Path, portal: BlockingPortal) -> None:
+    """Whatever keeps the ledger from taking it, the job is paid for: its id must reach a person and the next run."""
+    async with studio_of(tmp_path, portal, text="shots: [{id: A, prompt: one}]") as studio:
+        def lose(key: Any, what: object) -> None:
+            if isinstance(what, Intended):  # as a second machine could that shares this folder, where locks do not reach
+                studio.ledger.record(what.intent.external_task_id, Abandoned(release=True))
+
+        studio.watch = lose
+        report = await studio.render()
+        assert report is not None
+        assert isinstance(report.halted, LedgerError)
+        job = studio.books()["jobs"][0]["id"]
+        assert any(job in said for said in studio.said)
+        assert [note.job_id for note in studio.rescue().found()] == [job]
+        studio.watch = None
+        with pytest.raises(LedgerError, match=job):
+            await studio.render()
+        assert studio.jobs_made() == 1, "nothing is bought again before a person has looked"
 
 
 async def test_f20_a_disk_without_room_for_clips_keeps_what_was_paid_for_the_next_run(

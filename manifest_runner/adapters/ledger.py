@@ -31,7 +31,7 @@ from manifest_runner.adapters.ledger_rows import Row, changed_row, from_micro, n
 from manifest_runner.adapters.ledger_runs import RunMark, is_alive
 from manifest_runner.core import limits as rules
 from manifest_runner.core import pace, turns
-from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Intended, Progressed, Submitted
+from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Abandoned, Event, Intended, Progressed, Submitted
 from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState, Request
 from manifest_runner.core.pace import Patience
 from manifest_runner.errors import LedgerError, ManifestRunnerError
@@ -166,6 +166,9 @@ class SqliteLedger:
             if row is None:
                 raise LedgerError(f"the ledger at {self._path} knows no submission {external_task_id}")
             before = self._books.job(row)
+            if isinstance(event, Abandoned) and before.state is JobState.INTENDED and self._is_being_sent(row):
+                raise LedgerError(f"a run is sending {external_task_id} at this moment: it cannot be given up",
+                                  hint="stop that run first (Ctrl-C), or wait for the answer")
             after = rules.apply(before, event)
             if after == before and isinstance(event, Progressed) and not event.raw:  # no news, and worth no line in the trail
                 self._books.touch(row, now)
@@ -293,6 +296,10 @@ class SqliteLedger:
         self._books.update(sealed(row._replace(sender=self._run, touched=now)))
         self._books.note("Intended", {"again": True, "run": self._run, "ahead": turn.seconds}, now, row.external_task_id)
         return Admitted(job=job, fresh=fresh, seconds=turn.seconds)
+
+    def _is_being_sent(self, row: Row) -> bool:
+        """Whether another run, which is alive, has it in its hands."""
+        return row.sender != self._run and is_alive(self._path, row.sender)
 
     def _unfinished(self, intent: Intent) -> Row | None:
         """A submission under another id that is alive for the same take."""

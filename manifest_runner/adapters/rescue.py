@@ -34,16 +34,16 @@ class RescueFiles:
     `say` tells a person."""
 
     def __init__(self, *, account: str, ledger: Path, places: Sequence[Path], say: Callable[[str], None]) -> None:
-        digest = hashlib.sha256(f"{account}\0{ledger.absolute()}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{account}\0{ledger.resolve()}".encode()).hexdigest()[:16]
         self._prefix = f".manifest-runner-job-{digest}-"
         self._places = places
         self._say = say
 
-    async def keep(self, task: ExternalTaskId, job_id: JobId) -> str | None:
+    async def keep(self, task: ExternalTaskId, job_id: JobId, *, why: str) -> str | None:
         """Say that the submission `task` is the job `job_id` and write it down; its path, None where no place took it."""
         import anyio.to_thread  # here: commands that only look for notes start without anyio
 
-        self._say(f"the ledger cannot be written, and the gateway has accepted {task} as job {job_id}")
+        self._say(f"the gateway has accepted {task} as job {job_id}, and the ledger did not take it: {why}")
         return await anyio.to_thread.run_sync(self._write, task, job_id)
 
     def _write(self, task: ExternalTaskId, job_id: JobId) -> str | None:

@@ -143,6 +143,7 @@ class WebhookListener:
     async def run(self, hint: Callable[[JobId], None]) -> None:
         """See `ports.Listener.run`."""
         import uvicorn  # an extra
+        from uvicorn.protocols.http.h11_impl import H11Protocol
 
         assert self._socket is not None  # noqa: S101 - entered first
         self._hint = hint
@@ -151,8 +152,23 @@ class WebhookListener:
             def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
                 return nullcontext()  # signals are the caller's, who cancels
 
+        class Few(H11Protocol):
+            """Closes what comes beyond the bound at once, and what has not said a whole request in time."""
+
+            def connection_made(self, transport: Any) -> None:
+                super().connection_made(transport)
+                if len(self.connections) > _CONNECTIONS:
+                    transport.abort()
+                else:
+                    self._late = self.loop.call_later(_BODY_SECONDS, transport.abort)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                if (late := getattr(self, "_late", None)) is not None:
+                    late.cancel()
+                super().connection_lost(exc)
+
         server = Server(uvicorn.Config(
-            self.app, interface="asgi3", http="h11", ws="none", lifespan="off", log_config=None, log_level="critical",
+            self.app, interface="asgi3", http=Few, ws="none", lifespan="off", log_config=None, log_level="critical",
             access_log=False, server_header=False, limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=1))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_serve_shielded, server.serve, self._socket.dup())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import sys
 from typing import Any, TextIO
 
@@ -37,9 +38,10 @@ class _Chatter(io.FileIO):
 
     def write(self, data: Any, /) -> int:
         try:
-            return super().write(data)
+            written = super().write(data)
         except OSError:
             return len(data)
+        return len(data) if written is None else written  # None: it is not to wait, and would have to
 
 
 class _Output(io.FileIO):
@@ -49,7 +51,12 @@ class _Output(io.FileIO):
 
     def write(self, data: Any, /) -> int:
         try:
-            return len(data) if self._broken else super().write(data)
+            while not self._broken:
+                written = super().write(data)
+                if written is not None:
+                    return written
+                select.select([], [self], [])  # somebody has made it one that does not wait: results are waited for
+            return len(data)
         except OSError as error:
             self._broken = True
             if error.errno in (errno.EPIPE, errno.EINVAL):  # the second is what Windows says of a pipe

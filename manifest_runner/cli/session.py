@@ -14,6 +14,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import anyio
 import click
@@ -113,7 +114,7 @@ async def _listener(stack: AsyncExitStack, project: Project,
                     clock: SystemClock) -> tuple[WebhookListener | None, str | None, tuple[str, ...]]:
     """The listener, what the gateway is told to call, and what of that must never be shown: whatever follows the host."""
     callback_url, address = project.settings.text("callback-url"), check_listening(project)
-    secret = (callback_url,) if callback_url is not None and callback_url.rstrip("/").count("/") > 2 else ()
+    secret = _secrets_of(callback_url) if callback_url is not None else ()
     if address is None:
         return None, callback_url, secret
     token = webhook_token(project.state.make().webhook_token)
@@ -150,6 +151,13 @@ async def draft(project: Project, run: str) -> AsyncIterator[tuple[Outside, Opti
         outside = _outside(project, gateway, downloads, ledger, InlineFrames(), clock, rescue)
         limits = SpendingLimits(concurrency=2 * (os.cpu_count() or 2))
         yield outside, Options(limits=limits, poll=PollPolicy(first=0.05, every=0.1))
+
+
+def _secrets_of(address: str) -> tuple[str, ...]:
+    """What must not be shown of a callback's address: all that is more than a host, as a whole and in its parts."""
+    parts = urlsplit(address)
+    inside = [part for part in (parts.path.strip("/"), parts.query, parts.fragment, parts.username, parts.password) if part]
+    return (address, *inside) if inside else ()
 
 
 def _need(extra: str, purpose: str, *modules: str) -> None:

@@ -76,6 +76,10 @@ FREE = 1000.0
 PROBE = 25
 """Accepted submissions until one place more in flight is tried than was refused; then four, nine and so on."""
 
+FORGET = 900.0
+"""Seconds after the last refusal for too many jobs in flight after which it counts no more: the places may have been taken by
+somebody else on this account, and finding out again costs one refusal."""
+
 _INSTANT = 1e-6  # below the resolution of a wall clock stored as a float: not worth a wait
 
 
@@ -117,10 +121,13 @@ class Patience:
 
 
 def steady(meter: Meter, now: float) -> Meter:
-    """The meter without anything that lies further in the future than it may: what a clock that was stepped back has left.
+    """The meter without anything that lies further in the future than it may, which is what a clock that was stepped back has
+    left, and without places that were refused so long ago that they say nothing any more.
 
     The result must be kept even where nothing is granted, or the wait would begin anew with every question.
     """
+    if meter.places is not None and now - meter.crowded_at > FORGET:
+        meter = replace(meter, places=None, easy=0)
     return replace(
         meter, slot=None if meter.slot is None else min(meter.slot, now + AHEAD), paused_at=min(meter.paused_at, now),
         pause=min(meter.pause, LONGEST_PAUSE), since=min(meter.since, now), slowed_at=min(meter.slowed_at, now),

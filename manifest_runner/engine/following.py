@@ -50,8 +50,9 @@ async def follow(job: Job, card: ModelCard, outside: Outside, options: Options, 
                 if watched.impatient:
                     return job, None
                 watched.running()
-                if not isinstance(error, Throttled):  # that one slows all questions down already
-                    await outside.clock.sleep(backoff(min(watched.looks, 6), outside.clock.jitter()))
+                if not (isinstance(error, Throttled) and error.everywhere):  # that one slows all questions down already
+                    said = (error.retry_after or 0.0) if isinstance(error, Throttled) else 0.0
+                    await outside.clock.sleep(max(said, backoff(min(watched.looks, 6), outside.clock.jitter())))
                 continue
             lost = 0
             event = event_of(document, card, job)

@@ -57,7 +57,8 @@ class Paced:
         try:
             document = await self._provider.job(job_id)
         except Throttled as error:
-            self._pace = throttled(self._pace, asked, self._clock.monotonic(), error.retry_after, self._clock.jitter())
+            if error.everywhere:
+                self._pace = throttled(self._pace, asked, self._clock.monotonic(), error.retry_after, self._clock.jitter())
             raise
         self._pace = answered(self._pace, self._clock.monotonic())
         return document

@@ -1,7 +1,7 @@
 """Job ids that an earlier run could not record: taken into the ledger before anything is planned.
 
-Law: a note is a claim. The gateway must know the job for this account, and the lifecycle must allow the step (a submission that
-the ledger knows, not yet named or named the same); else the note stays where it is, and a person is told.
+Law: a note is a claim. Where the gateway does not know the job for this account, a person is told and nothing else happens.
+Where it does, the job is paid for: the ledger takes it, or nothing more is submitted until a person has looked.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 from manifest_runner.core.lifecycle import IllegalEvent, Submitted
 from manifest_runner.engine.types import Outside
-from manifest_runner.errors import Conflict, JobNotFound, LedgerError
+from manifest_runner.errors import Conflict, JobNotFound, LedgerError, ProviderError
 
 
 async def take_back(outside: Outside, say: Callable[[str], None]) -> None:
     """Record what the notes of `outside.rescue` say and remove those that were recorded.
 
-    Raises `ProviderError` where the gateway cannot be asked: then nothing may be planned yet, because a job that is paid for
-    would look like one that was never answered.
+    Raises `ProviderError` where the gateway cannot be asked, and `LedgerError` where the ledger cannot take a job that is
+    there: then nothing may be planned, because a job that is paid for would look like one that was never answered.
     """
     for note in outside.rescue.found():
         what = f"{note.place} says that {note.external_task_id} is job {note.job_id}"
@@ -27,7 +27,12 @@ async def take_back(outside: Outside, say: Callable[[str], None]) -> None:
         except JobNotFound:
             say(f"{what}, which the gateway does not know: left there")
         except (Conflict, LedgerError, IllegalEvent) as error:
-            say(f"{what}, which does not fit: {error.message}; left there")
+            raise LedgerError(f"{what}; the gateway has that job, and the ledger does not take it: {error.message}",
+                              hint="nothing was submitted: ask the provider about it, and remove the file once it is settled",
+                              ) from None
+        except ProviderError as error:
+            error.hint = f"nothing was submitted, since {what}: run the same command again, or settle it and remove the file"
+            raise
         else:
             outside.rescue.drop(note)
             say(f"{what}: recorded")

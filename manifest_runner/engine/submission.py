@@ -266,11 +266,11 @@ async def _record(job: Job, event: Event, outside: Outside) -> Job:
     a person and the next run some other way."""
     try:
         return await outside.ledger.record(job.intent.external_task_id, event)
-    except LedgerError as error:
+    except ManifestRunnerError as error:  # also where the states do not allow it: somebody has given it up meanwhile
         if not isinstance(event, Submitted):
             raise Halt(error) from None
         key = job.intent.key
-        place = await outside.rescue.keep(job.intent.external_task_id, event.job_id)
+        place = await outside.rescue.keep(job.intent.external_task_id, event.job_id, why=error.message)
         hint = f"its id is kept in {place}: mend this, then run the same command again, which reads it"
         if place is None:
             adopt = f"manifest-runner adopt {key.manifest} {key.shot}:{key.take} {event.job_id}"
@@ -278,8 +278,6 @@ async def _record(job: Job, event: Event, outside: Outside) -> Job:
         # a new one: takes that were to be recorded in one go have one error together
         what = f"{error.message}; {key.shot} take {key.take} was accepted as job {event.job_id}"
         raise Halt(LedgerError(what, hint=hint)) from None
-    except ManifestRunnerError as error:
-        raise Halt(error) from None
 
 
 async def _post(job: Job, card: ModelCard, outside: Outside, *,
