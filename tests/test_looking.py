@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import pairwise
+from statistics import median
 from typing import Any, cast
 
 import anyio
@@ -436,3 +437,17 @@ def test_whatever_hints_come_in_whatever_order_the_ledger_ends_the_same(
 
     # `Progressed` tells when somebody looked, and nothing else hangs on it.
     assert outcome(hints, resumed) == outcome([], set())
+
+
+def test_a_job_that_the_gateway_cannot_tell_about_slows_no_other(world: World) -> None:
+    jobs: list[Job] = []
+
+    async def main() -> None:
+        jobs.extend([await world.start(f"j{number}", 60.0 + number % 30) for number in range(100)])
+        world.gateway.trouble = lambda job, _now: Throttled("500", retry_after=None, status=500) if job == "j0" else None
+        async with anyio.create_task_group() as group:
+            for job in jobs:
+                group.start_soon(world.follow, job)
+
+    run(main)
+    assert median(world.delay(f"j{number}") for number in range(1, 100)) < 8

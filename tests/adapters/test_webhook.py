@@ -6,13 +6,14 @@ import json
 import socket
 import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
 import httpx
 import pytest
 
+from manifest_runner.adapters import webhook
 from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.webhook import (
     LARGEST_BODY,
@@ -140,6 +141,21 @@ async def test_it_hears_on_a_port_from_the_moment_that_it_holds_it_and_lets_go_o
     assert heard == ["job_1"]
     with socket.socket() as again:
         again.bind(("127.0.0.1", port))  # free, and nothing listens there
+
+
+@pytest.mark.anyio
+async def test_strangers_who_only_connect_are_sent_away_and_news_still_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "_CONNECTIONS", 3)
+    monkeypatch.setattr(webhook, "_BODY_SECONDS", 0.2)
+    heard: list[str] = []
+    async with listening(heard) as port, AsyncExitStack() as stack:
+        idle = [await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", port)) for _ in range(8)]
+        for stream in idle:  # those beyond the bound at once, the others when their time is over
+            with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await stream.receive()
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.post(f"http://127.0.0.1:{port}/{TOKEN}", json=DOCUMENT)).status_code == 204
+    assert heard == ["job_1"]
 
 
 @pytest.mark.anyio

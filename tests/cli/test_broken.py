@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,24 @@ def test_a_download_on_a_full_disk_keeps_what_was_paid_for_the_next_run(tmp_path
         again = run(tmp_path, "render", "show.yaml", "--yes", env=live(address))
         assert again.code == 0, again.out + again.err
         assert books(address)["totals"]["jobs"] == 2
+
+
+def test_an_output_that_does_not_wait_changes_no_exit_code(tmp_path: Path) -> None:
+    """Some programs leave their pipes so that a write which would have to wait fails instead."""
+    write(tmp_path, TWO)
+    for closed in ("stdout", "stderr"):
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writing, b"x" * 4096)
+        others = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, closed: writing}
+        process = subprocess.Popen(command("plan", "nothing.yaml" if closed == "stderr" else "show.yaml"), cwd=tmp_path,
+                                   env=environment(tmp_path), **others)
+        if closed == "stdout":
+            time.sleep(1)
+            while len(os.read(reading, 65536)) == 65536:  # somebody reads at last
+                pass
+        assert process.wait(timeout=60) == (2 if closed == "stderr" else 0)
+        os.close(reading)
+        os.close(writing)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from manifest_runner.cli.session import _secrets_of
 from tests.cli.support import Ran, command, environment, run, write
 from tests.crash.test_killed_run import books, live, simulator
 
@@ -114,3 +115,14 @@ def test_where_nothing_is_paid_nobody_listens(tmp_path: Path, command_line: list
     write(tmp_path, SHOW)
     assert run(tmp_path, *command_line, env={"MANIFEST_RUNNER_LISTEN": "nonsense"}).code == 0
     assert not (tmp_path / ".manifest-runner" / "webhook-token").exists()
+
+
+@pytest.mark.parametrize(("address", "hidden"), [
+    ("https://hooks.example", ()),
+    ("https://hooks.example/", ()),
+    ("https://hooks.example?token=s3cret-s3cret", ("token=s3cret-s3cret",)),
+    ("https://user:passw0rd@hooks.example", ("user", "passw0rd")),
+    ("https://hooks.example/of/ours/s3cret/", ("of/ours/s3cret",)),
+])
+def test_whatever_of_a_callback_is_more_than_a_host_is_hidden(address: str, hidden: tuple[str, ...]) -> None:
+    assert _secrets_of(address) == ((address, *hidden) if hidden else ())

@@ -17,6 +17,7 @@ from manifest_runner.core.model import Rate
 from manifest_runner.core.pace import (
     AHEAD,
     FIRST_PAUSE,
+    FORGET,
     LEEWAY,
     LONGEST_PAUSE,
     LONGEST_UNSAID,
@@ -367,3 +368,9 @@ def test_whatever_happens_the_pause_is_kept_the_rate_is_kept_and_the_next_turn_c
         assert turn_left(meter, rate, now) <= max(spacing(rate), 1 / SLOWEST) + 1e-5, "no endless wait"
         assert (places(meter) or 1) >= 1
     assert busiest_window(sent, rate.per) <= rate.count
+
+
+def test_places_that_were_refused_long_ago_are_forgotten() -> None:
+    meter = crowded(Meter(), None, START, 0, START + 1)
+    assert places(steady(meter, START + FORGET)) == 1
+    assert places(steady(meter, START + FORGET + 2)) is None
