@@ -37,6 +37,7 @@ from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.gateway import CONNECTIONS, HttpGateway
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.ledger_group import GroupLedger
+from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret
 from manifest_runner.adapters.webhook import WebhookListener
 from manifest_runner.cli.planner import plan_project
@@ -139,7 +140,8 @@ async def fly(address: str, folder: Path, name: str, jobs: int, speed: float, wa
         ledger = stack.enter_context(SqliteLedger(folder / "ledger", account="flight", run=name))
         stand_in: Any = nothing
         outside = Outside(provider=gateway, ledger=GroupLedger(ledger), store=stand_in, media=stand_in, downloads=stand_in,
-                          frames=stand_in, files=stand_in, clock=clock, lock=stand_in, listener=listener)
+                          frames=stand_in, files=stand_in, clock=clock, lock=stand_in, listener=listener,
+                          rescue=RescueFiles(account="benchmark", ledger=folder, places=(), say=print))
         options = Options(limits=SpendingLimits(), poll=policy, callback_url=callback)
         begun = time.process_time(), time.monotonic()
         async with anyio.create_task_group() as tasks:
