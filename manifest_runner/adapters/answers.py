@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 _LONGEST_WAIT = 3600.0
+_JOB_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.:-]{1,200}")  # dots alone would climb in the path of a question
 _MOST_CREDITS = Decimal(10) ** 9
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _CODE = re.compile(r"\S{1,64}")
@@ -97,6 +98,11 @@ def is_account_empty(status: int, texts: Sequence[str]) -> bool:
         return True
     judged = texts if status in (403, 429) else [text for text in texts if _CODE.fullmatch(text)]
     return any(_ACCOUNT_EMPTY.search(text[:2000]) for text in judged)
+
+
+def is_job_id(value: object) -> bool:
+    """Whether a value, from wherever it came, can be the id of a job and stand in the path of a question about it."""
+    return isinstance(value, str) and _JOB_ID.fullmatch(value) is not None
 
 
 def is_crowded(texts: Sequence[str]) -> bool:

@@ -31,6 +31,7 @@ from manifest_runner.adapters.answers import (
     is_account_empty,
     is_certificate_failure,
     is_crowded,
+    is_job_id,
     parse_json,
     printable,
     retry_after,
@@ -66,7 +67,6 @@ _IDLE = 2.0
 _SHORTEST_SECRET = 12
 _LONGEST_WORDS = 500
 _LONGEST_RAW = 16 * 1024
-_JOB_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.:-]{1,200}")  # dots alone would climb in the path
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _NOT_PROCESSED = frozenset({301, 307, 308})  # 302 and 303 often mean "done, look there"
 _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy")
@@ -259,7 +259,7 @@ class HttpGateway:
     # ── words from outside ────────────────────────────────────────────────────────────────────────────────────────
 
     def _is_job_id(self, value: object) -> bool:
-        return isinstance(value, str) and _JOB_ID.fullmatch(value) is not None and self._key_as_text.search(value) is None
+        return is_job_id(value) and self._key_as_text.search(str(value)) is None
 
     def _words(self, answer: _Answer) -> str:
         return self._tidy(": ".join(error_texts(answer.text)), _LONGEST_WORDS)

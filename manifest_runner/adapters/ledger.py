@@ -288,7 +288,7 @@ class SqliteLedger:
     def _admit_again(self, row: Row, limits: SpendingLimits, now: float) -> Admission:
         job = self._books.job(row)
         fresh = row.sender == self._run  # then this run knows what became of it; of another's, bytes may have left
-        if job.state is not JobState.INTENDED or (not fresh and is_alive(self._path, row.sender)):
+        if job.state is not JobState.INTENDED or self._is_being_sent(row):
             return Held(job=job)
         turn = self._ask(job.intent, limits, now, again=True)
         if turn.why:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from manifest_runner.adapters.answers import is_job_id
 from manifest_runner.adapters.files import sync_folder
 from manifest_runner.core.model import ExternalTaskId, JobId
 from manifest_runner.ports import Note
@@ -25,7 +26,6 @@ _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _LARGEST = 4096  # bytes of a note
 _MOST = 100  # notes that are read at a time
 _TASK = re.compile(r"[A-Za-z0-9_.-]{1,200}")
-_JOB = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.:-]{1,200}")
 
 
 class RescueFiles:
@@ -102,6 +102,6 @@ def _note(path: Path) -> Note:
     except (ValueError, RecursionError):
         data = None
     task, job_id = (data.get("external_task_id"), data.get("job_id")) if isinstance(data, dict) else (None, None)
-    if not (isinstance(task, str) and _TASK.fullmatch(task) and isinstance(job_id, str) and _JOB.fullmatch(job_id)):
+    if not (isinstance(task, str) and _TASK.fullmatch(task) and is_job_id(job_id)):
         raise ValueError("it is not a note of a job")
-    return Note(external_task_id=ExternalTaskId(task), job_id=JobId(job_id), place=str(path))
+    return Note(external_task_id=ExternalTaskId(task), job_id=JobId(str(job_id)), place=str(path))

@@ -146,7 +146,7 @@ async def test_it_hears_on_a_port_from_the_moment_that_it_holds_it_and_lets_go_o
 @pytest.mark.anyio
 async def test_strangers_who_only_connect_are_sent_away_and_news_still_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "_CONNECTIONS", 3)
-    monkeypatch.setattr(webhook, "_BODY_SECONDS", 0.2)
+    monkeypatch.setattr(webhook, "_CONNECTION_SECONDS", 0.2)
     heard: list[str] = []
     async with listening(heard) as port, AsyncExitStack() as stack:
         idle = [await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", port)) for _ in range(8)]

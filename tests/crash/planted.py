@@ -120,7 +120,7 @@ BUGS = (
         "                return replace(again, job=replace(again.job, intent=intent)) if fresh else again\n",
         CONTRACT + "test_an_intent_of_a_run_that_is_gone_is_taken_up_as_it_was_stored"),
     bug("intent-sent-by-two-runs", "two runs send one take at once",
-        "adapters/ledger.py", "or (not fresh and is_alive(self._path, row.sender)):", "or (not fresh and self._path is None):",
+        "adapters/ledger.py", "or self._is_being_sent(row):", "or self._path is None:",
         CONTRACT + "test_an_intent_of_a_run_that_is_alive_is_its_to_send"),
     bug("stored-clip-forgotten", "a plan that is older than the ledger buys the clip again",
         "adapters/ledger.py", " or self._unfinished(intent) or self._stored(intent)\n", " or self._unfinished(intent)\n",

@@ -44,19 +44,9 @@ from manifest_runner.core.model import JobState
 from manifest_runner.simulator.clips import parse_task_id
 from tests.crash import naive
 from tests.crash.provider import books, provider
+from tests.crash.test_killed_run import SHOW
 from tests.crash.tracing import DISK, NETWORK, WAITS, Ended, Point, can_trace, group_of, run
 
-SHOW = """\
-version: 1
-show: show
-model: kling-v3-omni
-defaults: {duration: 1}
-shots:
-  - {id: A, prompt: one, takes: 2}
-  - {id: B, prompt: two, first_frame: {shot: A, frame: last}}
-  - {id: C, prompt: three}
-  - {id: D, prompt: four}
-"""
 TAKES = {("A", 1), ("A", 2), ("B", 1), ("C", 1), ("D", 1)}
 PRICE = 29
 CORRELATES = '[models.kling-v3-omni]\nexternal_task_id = "correlates"\n'
