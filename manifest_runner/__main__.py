@@ -15,6 +15,9 @@ def main() -> None:
     from manifest_runner.cli.outputs import mend  # whoever imports this module keeps their outputs as they are
 
     mend()
+    from manifest_runner.adapters.confined_start import start_ahead  # as early as can be: it starts while we import the rest
+
+    start_ahead(sys.argv[1:])
     import gc
 
     gc.disable()  # a command is short-lived and builds large trees; the collector would only walk them (render turns it on)

@@ -2,7 +2,7 @@
 
 Laws:
 
-- Jinja never runs in this process. The worker has no key and no environment, opens no file and no socket once it has
+- Jinja is neither run nor imported in this process. The worker has no key and no environment, opens no file and no socket once it has
   started (`confined_worker` says how, system by system), and is killed when a template takes too long.
 - What the worker answers is a stranger's word: it is read as JSON, bounded, and checked again for what may stand in a text.
 - No worker is started for a manifest that uses plain names only.
@@ -13,14 +13,12 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from manifest_runner.adapters.confined_worker import LARGEST_MESSAGE
+from manifest_runner.adapters import confined_start
+from manifest_runner.adapters.confined_start import LARGEST_MESSAGE
 from manifest_runner.core.model import Json
 from manifest_runner.core.template_values import TemplateError, check_text, plain_json
 from manifest_runner.errors import ManifestRunnerError
@@ -31,9 +29,6 @@ MOST_WORKERS = 2
 PATIENCE = 30.0
 """Seconds of real time that one answer may take. CPU time is the worker's own business and much shorter; this is the net
 below it, wide enough for a machine that is busy with other things."""
-
-_START = "import sys; sys.path[:] = sys.argv[1:]; from manifest_runner.adapters.confined_worker import main; main()"
-_SYSTEM = {"SYSTEMROOT": os.environ["SYSTEMROOT"]} if "SYSTEMROOT" in os.environ else {}  # Windows starts nothing without it
 
 
 class ConfinedEngine:
@@ -96,7 +91,10 @@ class ConfinedEngine:
                 raise TemplateError("not looked at: other templates took too much time or memory", code="template-limit",
                                     hint="mend those first")
             self._started += 1
-            self._worker = _Worker()
+            try:
+                self._worker = _Worker()
+            except OSError as error:
+                raise TemplateError(f"the process for templates cannot be started: {error.strerror}") from None
         return self._worker
 
     def _file(self, name: str) -> dict[str, Json]:
@@ -116,11 +114,7 @@ class _Worker:
     """One process, and the questions and answers that go through its pipes: a line of JSON each."""
 
     def __init__(self) -> None:
-        package = str(Path(__file__).resolve().parents[2])
-        path = [package, *(entry for entry in sys.path if entry and entry != package)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", "-c", _START, *path],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_SYSTEM, cwd=os.sep, bufsize=0)
+        self._process = confined_start.take()
         assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101, PT018 - they are pipes
         self._questions, self._answers = self._process.stdin, self._process.stdout
         self._selector = selectors.DefaultSelector()
@@ -163,8 +157,7 @@ class _Worker:
     def end(self) -> None:
         """Kill it and wait for its end."""
         self._selector.close()
-        self._process.kill()
-        self._process.communicate()
+        confined_start.end(self._process)
 
 
 def _names(value: Json) -> frozenset[str]:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from manifest_runner import __version__
+from manifest_runner.adapters import confined_start
 from manifest_runner.adapters.files import RepositoryFiles, repository_of
 from manifest_runner.adapters.lockwriter import FileLockWriter, read_lockfile
 from manifest_runner.adapters.resources import load_card
@@ -102,6 +103,8 @@ class Project:
             # Other encodings and binaries make no line that could be shown below the mistake.
             texts = error.texts or ({} if b"\0" in data else {self.shown: data.decode("utf-8", "replace")})
             raise InvalidInput(error.diagnostics, texts=texts) from None
+        finally:
+            confined_start.end_ahead()  # the guess of the door was wrong
         card = self._card(filled.data.get("model"))
         manifest, more = check(filled, card)
         pictures, missing = self._pictures(filled)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from manifest_runner.adapters import confined
+from manifest_runner.adapters import confined, confined_start
 from manifest_runner.adapters.confined import ConfinedEngine
 from manifest_runner.adapters.confined_worker import CPU_SECONDS
 from manifest_runner.core.sandbox import Sandbox
@@ -159,6 +159,6 @@ def test_plain_names_start_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_worker_that_answers_nonsense_is_an_error_of_the_template(
     engine: ConfinedEngine, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    monkeypatch.setattr(confined, "_START", f"input(); print({answer})")
+    monkeypatch.setattr(confined_start, "_START", f"input(); print({answer})")
     with pytest.raises(TemplateError, match="too much time or memory"):
         engine.evaluate("1 + 1", {})
