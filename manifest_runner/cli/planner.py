@@ -56,7 +56,7 @@ def plan_project(project: Project, show: Show, *, only: Collection[str] = (), ac
                   file_state=file_states(project.files.folder))
     plan = make_plan(show.manifest, show.card, world, only=chosen(show.manifest, only) if only else None,
                      basis=project.basis(show, digest))
-    return Planned(plan=plan, lockfile=lockfile, jobs=jobs)
+    return Planned(plan=replace(plan, manifest=project.name), lockfile=lockfile, jobs=jobs)
 
 
 def lagging(planned: Planned) -> dict[Where, LockEntry]:

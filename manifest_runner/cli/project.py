@@ -23,6 +23,7 @@ from manifest_runner.core import expansion
 from manifest_runner.core.model import Diagnostic, Json, Lockfile, Manifest, Pointer, Severity
 from manifest_runner.core.modelcard import ModelCard, override
 from manifest_runner.core.origins import json_pointer
+from manifest_runner.core.pricing import price_words
 from manifest_runner.core.templating import Engine, ReadFile
 from manifest_runner.core.validation import check
 from manifest_runner.errors import InvalidInput, UsageError
@@ -177,10 +178,18 @@ class Project:
         return {
             "program": __version__,
             "model card": f"sha256:{show.card.sha256}",
+            "prices": price_words(show.card),
             "lockfile": lock,
-            **{f"file {path}": f"sha256:{digest}" for path, digest in show.inputs.items()},
-            **{f"picture {path}": f"sha256:{digest}" for path, digest in show.pictures.items()},
+            **{f"file {self.from_root(path)}": f"sha256:{digest}" for path, digest in show.inputs.items()},
+            **{f"picture {self.from_root(self.path.parent / path)}": f"sha256:{digest}"
+               for path, digest in show.pictures.items()},
         }
+
+    def from_root(self, shown: str | Path) -> str:
+        """A shown path as one from the root of the repository, so that a plan means the same wherever it was typed; as it is
+        where it lies elsewhere."""
+        path = Path(os.path.normpath(self.path.parent.resolve().joinpath(os.path.relpath(shown, self.path.parent))))
+        return path.relative_to(self.files.root).as_posix() if path.is_relative_to(self.files.root) else str(shown)
 
 
 def _confined(files: ReadFile | None) -> Engine:

@@ -107,7 +107,7 @@ class Rendering:
             saved = json.loads(Path(path).read_bytes())
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}", code="bad-plan", next_commands=again) from None
-        except ValueError:
+        except (RecursionError, ValueError):
             saved = None
         if not isinstance(saved, dict) or "changes" not in saved:
             raise UsageError(f"{path} is not a saved plan", code="bad-plan", next_commands=again)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from manifest_runner.core.fingerprint import whole
 from manifest_runner.core.model import Camera, Json, JsonObject
 from manifest_runner.core.modelcard import ModelCard
@@ -20,6 +22,22 @@ def resolve(value: Json, card: ModelCard) -> Camera:
     if "move" in value:
         return _word(value["move"], whole(value.get("amount", AMOUNT)), card)
     return Camera(words=_raw_words(value), control=whole(value))
+
+
+def spoken(control: Json, card: ModelCard) -> str:
+    """A camera object of a request in film words (`truck right 4`), `no move` where there is none; what no word says comes in
+    the API's own."""
+    if not control:
+        return "no move"
+    if not isinstance(control, Mapping) or not isinstance(control.get("config", {}), Mapping):
+        return str(control)  # a lockfile may hold anything
+    words = {(word.axis, word.sign): name.replace("_", " ") for name, word in card.camera.words.items()}
+    moves = []
+    for axis, amount in control.get("config", {}).items():
+        known = words.get((axis, -1 if amount < 0 else 1)) if isinstance(amount, int | float) else None
+        if amount:
+            moves.append(f"{axis} {whole(amount)}" if known is None else f"{known} {abs(whole(amount))}")
+    return ", ".join(moves) or str(control.get("type", "no move"))
 
 
 def prompt_with_camera(prompt: str, camera: Camera | None) -> str:

@@ -39,6 +39,7 @@ _KNOWN_TOP = frozenset({"version", "manifest", "shots"})
 _STATES: dict[Json, JobState] = {state.value: state for state in JobState}
 _TAKE = re.compile(r"[1-9][0-9]{0,3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MOST, _FINEST = Decimal(10**12), -12
 _NOTHING: dict[str, Json] = {}
 
 # What stands where in a take, in the order in which it is checked.
@@ -226,8 +227,9 @@ def _decimal(value: str, where: str) -> Decimal:
         number = Decimal(value)
     except InvalidOperation:
         raise _Shape(f"{value!r} is not a number of credits in ", where) from None
-    if not number.is_finite() or number < 0:
-        raise _Shape(f"{value!r} is not a number of credits in ", where)
+    # Beyond these nothing is an amount of money, and 1E+999999999 would be written out with all its digits.
+    if not number.is_finite() or not 0 <= number <= _MOST or number.as_tuple().exponent < _FINEST:  # type: ignore[operator]
+        raise _Shape(f"{value[:40]!r} is not a number of credits in ", where)
     return number
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from manifest_runner.core.camera import spoken
 from manifest_runner.core.fingerprint import fingerprint
 from manifest_runner.core.lifecycle import UNFINISHED
 from manifest_runner.core.lockfile import entry_of
@@ -269,6 +270,9 @@ def _differences(before: Request, after: Request, card: ModelCard) -> tuple[Reas
             continue
         if name == "prompt":
             reasons.append(Reason(code=ReasonCode.PROMPT_CHANGED))
+        elif name == card.camera.parameter:
+            detail = f"camera {_short(spoken(old, card))} → {_short(spoken(new, card))}"
+            reasons.append(Reason(code=ReasonCode.PARAMETER_CHANGED, detail=detail))
         elif name not in frames:
             reasons.append(Reason(code=ReasonCode.PARAMETER_CHANGED, detail=f"{name} {_short(old)} → {_short(new)}"))
         elif str(new).startswith(PENDING):

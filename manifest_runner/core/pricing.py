@@ -28,6 +28,12 @@ def quote(card: ModelCard, params: JsonObject) -> Quote:
     return Quote(credits=quantity * each, words=f"{format_credits(quantity)} {unit} × {format_credits(each)}")
 
 
+def price_words(card: ModelCard) -> str:
+    """The price table in one line: `720p 29, 1080p 46 credits a second`."""
+    table = ", ".join(f"{name} {format_credits(each)}" for name, each in card.price.table.items())
+    return f"{table} credits a {card.price.unit}"
+
+
 def format_credits(amount: Decimal) -> str:
     """`145`, `43.5`, `2,760`: exact, without trailing zeros or exponent, thousands with a comma."""
     text = f"{amount:,f}"

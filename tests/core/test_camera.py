@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from manifest_runner.adapters.resources import load_card
-from manifest_runner.core.camera import prompt_with_camera, resolve
+from manifest_runner.core.camera import prompt_with_camera, resolve, spoken
 from manifest_runner.core.model import Camera
 from manifest_runner.core.modelcard import override
 
@@ -70,3 +70,24 @@ def test_a_prompt_without_a_phrase_is_left_alone(camera: Camera | None) -> None:
 def test_a_team_that_reads_pan_the_other_way_changes_the_card_and_nothing_else() -> None:
     other = override(CARD, {"camera": {"words": {"pan_left": {"axis": "tilt", "sign": -1}}}})
     assert resolve("pan_left", other).control == simple(tilt=-5)
+
+
+@pytest.mark.parametrize("move", [name for name, word in CARD.camera.words.items() if word.axis is not None])
+def test_what_a_word_became_is_told_in_that_word_again(move: str) -> None:
+    camera = resolve({"move": move, "amount": 3}, CARD)
+    assert spoken(camera.control, CARD) == camera.words
+
+
+@pytest.mark.parametrize(("control", "words"), [
+    (None, "no move"),
+    ({}, "no move"),
+    ({"type": "forward_up"}, "forward_up"),
+    (simple(horizontal=3, zoom=-2), "truck right 3, zoom in 2"),
+    (simple(horizontal=0, pan=2.0), "pan right 2"),
+    (simple(swing=2), "swing 2"),
+    ({"type": "simple", "config": {"pan": "much"}}, "pan much"),
+    ({"type": "simple", "config": 3}, "{'type': 'simple', 'config': 3}"),
+    ("sideways", "sideways"),
+])
+def test_any_camera_object_is_told_in_words(control: Any, words: str) -> None:
+    assert spoken(control, CARD) == words

@@ -109,6 +109,8 @@ def test_a_damaged_lockfile_is_a_diagnostic(text: str) -> None:
         ("outputs", [{"path": "x", "sha256": "a" * 64, "bytes": "1"}]),
         ("credits", {"estimated": "-1"}),
         ("credits", {"estimated": "NaN"}),
+        ("credits", {"estimated": "1E+999999999"}),
+        ("credits", {"estimated": "1E-999999999"}),
         ("credits", {"estimated": 5}),
         ("credits", []),
     ],

@@ -233,3 +233,10 @@ def test_a_chain_of_thousands_needs_no_deep_recursion() -> None:
 def test_the_same_world_gives_the_same_plan() -> None:
     manifest = manifest_of(CHAIN)
     assert plan_of(manifest) == plan_of(manifest)
+
+
+def test_a_camera_that_changed_is_told_in_film_words() -> None:
+    before = manifest_of("shots:\n  - {id: A, prompt: x, camera: {move: truck_right, amount: 4}}\n")
+    after = manifest_of("shots:\n  - {id: A, prompt: x, camera: pan_left}\n")
+    (change,) = plan_of(after, lock=rendered(before)).changes
+    assert [reason.detail for reason in change.reasons] == ["camera truck right 4 → pan left 5"]

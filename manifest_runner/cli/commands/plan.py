@@ -59,7 +59,7 @@ def _check_place(path: Path) -> None:
         return
     try:
         old = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, RecursionError, ValueError):
         old = None
     if not isinstance(old, dict) or not {"basis", "changes"} <= old.keys():
         raise UsageError(f"{path} is there and is not a saved plan: it stays as it is", code="not-a-plan",
