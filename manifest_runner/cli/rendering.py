@@ -20,12 +20,13 @@ from manifest_runner.core.outcome import Ending, Report
 from manifest_runner.core.planfile import differences
 from manifest_runner.core.planning import Where, is_stale
 from manifest_runner.core.pricing import format_total
-from manifest_runner.engine import execute
+from manifest_runner.core.running import Bounds, Running
+from manifest_runner.engine import Options, Outside, execute
 from manifest_runner.errors import ExitCode, StalePlan, UsageError
 from manifest_runner.views.diagnostics import as_text
 from manifest_runner.views.outcome import exit_code, paid_and_not_here, report_dict, report_text
 from manifest_runner.views.plan import plan_text, summary
-from manifest_runner.views.progress import Bar, JsonLines, Lines, Progress
+from manifest_runner.views.progress import JsonLines, Lines, Progress
 from manifest_runner.views.text import count
 
 ROUNDS = 5
@@ -170,7 +171,7 @@ class Rendering:
                      else session.live(self.project, self.key, limits, self.name))
             async with world as (outside, options):
                 options = replace(options, fail_fast=self.asked.fail_fast)
-                with self._progress(planned.plan) as progress:
+                with await self._progress(planned, show, outside, options) as progress:
                     return await execute(planned.plan, name=self.project.name, manifest=show.manifest, card=show.card,
                                          lockfile=planned.lockfile, outside=outside, options=options, observe=progress)
 
@@ -212,10 +213,20 @@ class Rendering:
             return [*steps, (command("render", shown, draft=draft), why), (command("status", shown, draft=draft), "")]
         return steps or [(command("reel", shown, draft=draft), "")]
 
-    def _progress(self, plan: Plan) -> Progress:
+    async def _progress(self, planned: Planned, show: Show, outside: Outside, options: Options) -> Progress:
+        """Who is told what happens: a program, a terminal, or a log."""
+        priced = not self.project.draft
         if self.asked.as_json:
-            return JsonLines(sys.stderr, priced=not self.project.draft)
-        if self.asked.quiet or not sys.stderr.isatty():
-            return Lines(sys.stderr, quiet=self.asked.quiet, priced=not self.project.draft)
+            return JsonLines(sys.stderr, priced=priced)
+        if self.asked.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            return Lines(sys.stderr, quiet=self.asked.quiet, priced=priced)
+        from manifest_runner.views.live import Live  # rich: only where there is a terminal
+
+        limits = options.limits
+        bounds = Bounds(concurrency=limits.concurrency, rate=limits.rate, credits=limits.run_credits)
+        running = Running(planned.plan, show.manifest, show.card, planned.jobs, bounds, poll=options.poll.every,
+                          now=outside.clock.monotonic())
+        running.remember(await outside.ledger.durations())
         folder = self.project.path.parent
-        return Bar(sum(change.action is not Action.KEEP for change in plan.changes), "" if folder == Path() else f"{folder}/")
+        return Live(running, outside.clock.monotonic, title=f"{show.manifest.show} {show.manifest.sequence}".strip(),
+                    folder="" if folder == Path() else f"{folder}/", priced=priced, colour=click.get_current_context().color)

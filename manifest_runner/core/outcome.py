@@ -18,13 +18,20 @@ class Notice(StrEnum):
     """What happens to a take besides events of its job."""
 
     WAITING = "waiting"  # for its turn
-    SENDING = "sending"
     DOWNLOADING = "downloading"
     RESTORED = "restored"  # from the store, without the gateway
     DROPPED = "dropped"
 
 
-Observer: TypeAlias = Callable[[TakeKey, "Event | Notice | Patience | Outcome"], None]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """The take whose turn it is must wait: `why` is a word of `ports.Wait`, `seconds` until it asks again."""
+
+    why: str
+    seconds: float
+
+
+Observer: TypeAlias = Callable[[TakeKey, "Event | Notice | Patience | Queued | Outcome"], None]
 """Told everything that happens, in the order in which it happens; must not block or raise."""
 
 

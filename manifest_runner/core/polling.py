@@ -87,11 +87,12 @@ class Experience:
             order.append(seconds)
             insort(took, seconds)
 
-    def of(self, kind: Kind) -> Sequence[float]:
-        """What jobs of this kind took, sorted; of the whole model where too few are known; nothing where those are too few."""
+    def of(self, kind: Kind, enough: int = ENOUGH) -> Sequence[float]:
+        """What jobs of this kind took, sorted; of the whole model where fewer than `enough` are known; nothing where those are
+        too few."""
         for name in (kind, kind[:1]):
             took = self._took.get(name, ())
-            if len(took) >= ENOUGH:
+            if len(took) >= enough:
                 return took
         return ()
 

@@ -16,7 +16,7 @@ import anyio
 from manifest_runner.core.lifecycle import Event, InDoubt, Intended, Refused, Submitted
 from manifest_runner.core.model import Intent, Job, JobDocument, JobState
 from manifest_runner.core.modelcard import ModelCard
-from manifest_runner.core.outcome import Observer
+from manifest_runner.core.outcome import Observer, Queued
 from manifest_runner.core.polling import backoff
 from manifest_runner.engine.types import Halt, Options, Outside
 from manifest_runner.errors import (
@@ -175,13 +175,16 @@ class Submissions:
 
     async def _ask(self, intent: Intent) -> Admitted | Held | None:
         """Ask the ledger until it says something other than to wait; None where the run was halted meanwhile."""
-        clock = self._outside.clock
+        clock, told = self._outside.clock, ""
         while not self._halted():
             freed = self._freed
             admission = await self._outside.ledger.admit(intent, self._options.limits)
             if not isinstance(admission, Wait):
                 return admission
             seconds = admission.seconds
+            if admission.why != told:
+                told = admission.why
+                self._observe(intent.key, Queued(why=told, seconds=seconds))
             if admission.why in ("concurrency", "crowd"):
                 await _first_of(freed, self._outside, seconds)
             else:

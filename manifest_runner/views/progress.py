@@ -6,19 +6,18 @@ Each is an `engine.Observer`. None of them may stop a run: a closed output is ig
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import Any, Protocol, TextIO
 
 import click
 
 from manifest_runner.core.lifecycle import Event, Failed, InDoubt, Missing, Progressed, Refused, Stored, Submitted, Succeeded
 from manifest_runner.core.model import TakeKey
-from manifest_runner.core.outcome import Ending, Notice, Outcome
+from manifest_runner.core.outcome import Ending, Notice, Outcome, Queued
 from manifest_runner.core.pace import Patience
 from manifest_runner.core.pricing import format_credits
 from manifest_runner.views.text import safe
 
-What = Event | Notice | Patience | Outcome
+What = Event | Notice | Patience | Queued | Outcome
 
 
 class Progress(Protocol):
@@ -49,7 +48,7 @@ def phrase(what: What, *, priced: bool) -> str:
         case Stored():
             return "clip stored"
         case Patience():
-            return _patience(what)
+            return patience(what)
         case Notice.RESTORED:
             return "restored from the store"
         case Notice.DROPPED:
@@ -60,7 +59,7 @@ def phrase(what: What, *, priced: bool) -> str:
             return ""
 
 
-def _patience(what: Patience) -> str:
+def patience(what: Patience) -> str:
     """What the gateway asks for, as one would say it: `12 a minute for now`. It holds for all takes of the account."""
     asked = []
     if what.pace is not None:
@@ -108,67 +107,3 @@ class JsonLines(Lines):
             name = what.value if isinstance(what, Notice) else type(what).__name__.lower()
             body: dict[str, Any] = {"shot": key.shot, "take": key.take, "event": name, "words": words}
             self._write(json.dumps(body, ensure_ascii=False))
-
-
-class Bar:
-    """A bar over all takes on a terminal, and a line for each that ends. `folder` goes before the paths of clips."""
-
-    def __init__(self, total: int, folder: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as RichProgress
-
-        self._console = Console(stderr=True, highlight=False)
-        self._bar = RichProgress(TextColumn("rendering"), BarColumn(bar_width=32), MofNCompleteColumn(), TimeElapsedColumn(),
-                                 TextColumn("{task.fields[now]}"), console=self._console)
-        self._folder = folder
-        self._task = self._bar.add_task("rendering", total=total, now="")
-        self._at: dict[TakeKey, str] = {}
-
-    def __enter__(self) -> Bar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self._bar.update(self._task, now="")
-        self._bar.stop()
-
-    def __call__(self, key: TakeKey, what: What) -> None:
-        try:
-            if isinstance(what, Patience):
-                self._console.print(f"… {_patience(what)}", style="yellow")
-            elif isinstance(what, Outcome):
-                self._at.pop(key, None)
-                self._ended(key, what)
-            else:
-                self._at[key] = _stage(what)
-            stages = Counter(self._at.values())
-            now = "  ".join(f"{count} {stage}" for stage, count in sorted(stages.items()) if stage)
-            self._bar.update(self._task, now=now)
-        except OSError:
-            return
-
-    def _ended(self, key: TakeKey, outcome: Outcome) -> None:
-        from rich.text import Text
-
-        self._bar.advance(self._task)
-        good = outcome.ending is Ending.DONE
-        name = f"{key.shot} t{key.take}"
-        if good:
-            detail = f"{self._folder}{outcome.artifact.path}" if outcome.artifact is not None else outcome.action.value
-        else:
-            detail = f"{outcome.ending.value}: {outcome.words}"
-        self._console.print(Text.assemble(("✓ " if good else "✗ ", "green" if good else "red"), (f"{name:<22}", "bold"),
-                                          (safe(detail), "dim" if good else "")))
-
-
-def _stage(what: What) -> str:
-    match what:
-        case Notice.WAITING:
-            return "waiting"
-        case Notice.DOWNLOADING | Succeeded():
-            return "downloading"
-        case Submitted() | Progressed() | Notice.SENDING:
-            return "rendering"
-        case _:
-            return ""

@@ -1,0 +1,226 @@
+"""The lines of `screen.py` at the bottom of a terminal, kept up to date while a run goes on.
+
+Laws:
+
+- Between two writes the terminal is as it was found: the cursor shown, at the beginning of the line below. So whatever ends the
+  process, a second Ctrl-C or a kill, leaves nothing to be mended.
+- The run never waits for the terminal: what is heard is counted, and a thread of its own writes, `FRAMES` times a second at
+  most, and only what differs. A terminal that is stopped (Ctrl-S) stops the display and nothing else.
+- What others write to standard error meanwhile stands above the lines, whole.
+- An estimate costs at most a hundredth of the time, however many takes there are.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+import time
+from collections.abc import Callable
+from os import get_terminal_size
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from manifest_runner.core.model import TakeKey
+from manifest_runner.core.outcome import Ending, Outcome
+from manifest_runner.core.pace import Patience
+from manifest_runner.core.pricing import format_credits
+from manifest_runner.core.remaining import Remaining
+from manifest_runner.core.running import Running
+from manifest_runner.views.progress import What, patience
+from manifest_runner.views.screen import PLAIN, SIGNS, frame
+from manifest_runner.views.text import safe
+
+FRAMES = 8
+"""Updates a second, at most."""
+
+NAMED = 200
+"""Takes of a run up to which each finished one is named above the bar. Ten thousand names help nobody."""
+
+ROOMY = 15
+"""Lines of a terminal from which one of them may stay empty."""
+
+ESTIMATE_EVERY = 2.0
+"""Seconds between two estimates at least; and a hundred times what one cost."""
+
+_ASCII = str.maketrans({"…": ".", "–": "-", "·": "|", "✓": "+", "✗": "x"})
+
+
+class Live:
+    """A `views.progress.Progress` for a terminal. `running` is told everything; `monotonic` is the clock of its times, and
+    `folder` goes before the paths of clips. `colour` None means as the terminal and NO_COLOR say."""
+
+    def __init__(self, running: Running, monotonic: Callable[[], float], *, title: str, folder: str, priced: bool,
+                 colour: bool | None = None, stream: TextIO | None = None,
+                 size: Callable[[], tuple[int, int]] | None = None) -> None:
+        self._running = running
+        self._monotonic = monotonic
+        self._title, self._folder, self._priced = safe(title), folder, priced
+        self._stream = stream or sys.stderr
+        self._size = size or self._terminal
+        self._utf = (self._stream.encoding or "").lower().replace("-", "") == "utf8"
+        self._ink = Console(file=io.StringIO(), force_terminal=True, no_color=None if colour is None else not colour,
+                            highlight=False, legacy_windows=False, width=10_000)
+        self._lock = threading.Lock()
+        self._above: list[str] = []
+        self._shown: list[int] = []  # the cells of each line that stands there now
+        self._last = ""
+        self._named = False  # whether anything stands above that this display has put there
+        self._left: Remaining | None = None
+        self._estimated, self._pause = float("-inf"), ESTIMATE_EVERY
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="display", daemon=True)
+        self._proxy = _Above(self)
+        self._others: TextIO | None = None
+
+    def __enter__(self) -> Live:
+        self._others, sys.stderr = sys.stderr, self._proxy
+        self._thread.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Take the lines away; where the run was interrupted, leave how far it came and what failed."""
+        if self._others is not None:
+            sys.stderr.write("\n" if self._proxy.unfinished else "")
+            sys.stderr = self._others
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(timeout=2.0)
+        if not self._thread.is_alive():
+            self._draw(last=details[0] is not None, gone=True)
+
+    def __call__(self, key: TakeKey, what: What) -> None:
+        with self._lock:
+            self._running.hear(key, what, self._monotonic())
+            line = self._line(key, what)
+            if line is not None:
+                self._named = True
+                self._above.append(self._inked(line))
+        self._wake.set()
+
+    def say(self, text: str) -> None:
+        """Lines that stand above the display from now on."""
+        with self._lock:
+            self._above += text.splitlines()
+        self._wake.set()
+
+    def _line(self, key: TakeKey, what: What) -> Text | None:
+        """What is told once and stays in the terminal's history. Failures stay in sight instead, until the end lists them."""
+        if isinstance(what, Patience):
+            words = patience(what)
+            return Text(f"… {words}", style="yellow") if words else None
+        if not isinstance(what, Outcome) or what.ending is not Ending.DONE or self._running.total > NAMED:
+            return None
+        name = f"{safe(key.shot)} t{key.take}"
+        clip = f"{self._folder}{what.artifact.path}" if what.artifact is not None else what.action.value
+        price = f"{format_credits(what.charged):>6} credits  " if self._priced and what.charged else ""
+        return Text.assemble(("✓ ", "green"), (f"{name:<20}", "bold"), "  ", price, (safe(clip), "dim"))
+
+    # ── the thread ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _go_on(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            self._estimate()
+            self._draw()
+            self._stop.wait(1 / FRAMES)
+            if not self._stop.is_set():
+                self._wake.wait(1 / FRAMES)  # the clock on the screen goes on, and terminals change their size
+
+    def _estimate(self) -> None:
+        now = self._monotonic()
+        if now < self._estimated + self._pause:
+            return
+        began = time.thread_time()
+        with self._lock:
+            question = self._running.question(now)
+        self._left, self._estimated = question(), now
+        self._pause = max(ESTIMATE_EVERY, 100 * (time.thread_time() - began))
+
+    def _draw(self, *, last: bool = False, gone: bool = False) -> None:
+        """Write what has changed. `gone`: nothing but what stands above stays, and with `last` the last lines do too."""
+        width, height = self._size()
+        with self._lock:
+            now = self._monotonic()
+            state = self._running.now(now, left=self._since(now))
+            above, self._above = self._above, []
+        lines: list[Text] = []
+        if last or not gone:
+            air = [Text()] if self._named and not gone and height >= ROOMY else []
+            lines = air + frame(state, self._running.bounds, title=self._title, priced=self._priced, width=width - 1,
+                                height=height - len(air), signs=SIGNS if self._utf else PLAIN, ended=gone)
+        body = self._inked(Text("\n").join(lines)) if lines else ""
+        if body == self._last and not above and not gone:
+            return
+        rows = sum(max(-(-cells // width), 1) for cells in self._shown)  # a terminal that became narrower has broken them
+        up = f"\x1b[{rows}A" if rows else ""
+        between = [""] if gone and self._named else []  # from what comes next
+        text = "".join(f"{line}\n" for line in [*above, *(body.split("\n") if body else ()), *between])
+        self._write(f"\x1b[?25l\r{up}\x1b[J{text}\x1b[?25h")
+        self._shown, self._last = [line.cell_len for line in lines], body
+
+    def _since(self, now: float) -> Remaining | None:
+        """The latest estimate, less what has passed since."""
+        if self._left is None:
+            return None
+        gone = now - self._estimated
+        return Remaining(least=max(self._left.least - gone, 0.0), likely=max(self._left.likely - gone, 0.0),
+                         most=max(self._left.most - gone, 0.0))
+
+    def _inked(self, text: Text) -> str:
+        """A text with its colours as the terminal takes them."""
+        if not self._utf:
+            text = Text(text.plain.translate(_ASCII), spans=text.spans)
+        self._ink.print(text, soft_wrap=True, end="")
+        out = self._ink.file
+        assert isinstance(out, io.StringIO)  # noqa: S101 - made above
+        inked = out.getvalue()
+        out.seek(0)
+        out.truncate()
+        return inked
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # a terminal that has gone changes nothing
+            return
+
+    def _terminal(self) -> tuple[int, int]:
+        try:
+            found = get_terminal_size(self._stream.fileno())
+        except (OSError, ValueError):
+            return 80, 24
+        return found.columns or 80, found.lines or 24
+
+
+class _Above(io.TextIOBase):
+    """Standard error while the lines stand: whole lines go above them."""
+
+    def __init__(self, live: Live) -> None:
+        super().__init__()
+        self._live = live
+        self._rest = ""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a line was begun and not ended."""
+        return bool(self._rest)
+
+    def write(self, text: str, /) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        if lines:
+            self._live.say("\n".join(lines))
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
