@@ -12,8 +12,11 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from manifest_runner.errors import ManifestRunnerError
 
 if TYPE_CHECKING:
     import subprocess
@@ -24,6 +27,10 @@ LARGEST_MESSAGE = 64 * 1024 * 1024
 LOOKED_AT = 256 * 1024
 """Bytes at the beginning of a manifest that are looked at. Who computes does so early, in the vars."""
 
+LOOKED_FOR = 1024
+"""Bytes after `include:` in which the names of files are looked for."""
+
+_NO_PUNCTUATION = bytes.maketrans(b"[],'\"", b"     ")
 _WHOLE_FILE = (".yaml.j2", ".yml.j2")
 _SUFFIXES = (".yaml", ".yml", *_WHOLE_FILE)
 _SYSTEM = {"SYSTEMROOT": os.environ["SYSTEMROOT"]} if "SYSTEMROOT" in os.environ else {}  # Windows starts nothing without it
@@ -46,7 +53,7 @@ def start() -> subprocess.Popen[bytes]:
 def start_ahead(arguments: Sequence[str]) -> None:
     """Start one for the manifest that a command line names, where that seems to compute something."""
     path = next((argument for argument in arguments if argument.endswith(_SUFFIXES)), None)
-    if path is None or not (path.endswith(_WHOLE_FILE) or seems_to_compute(_head(path))):
+    if path is None or not (path.endswith(_WHOLE_FILE) or any(map(seems_to_compute, _texts(path)))):
         return
     try:
         _ahead.append(start())
@@ -78,6 +85,24 @@ def seems_to_compute(text: bytes) -> bool:
         return True
     inside = (part.partition(b"}}")[0] for part in text.split(b"{{")[1:])
     return any(not name.strip().decode("utf-8", "replace").isidentifier() for name in inside)
+
+
+def _texts(path: str) -> Iterator[bytes]:
+    """The beginning of a manifest, and of each file that it seems to include."""
+    head = _head(path)
+    yield head
+    includes = head.partition(b"include:")[2][:LOOKED_FOR]
+    if not includes:
+        return
+    from pathlib import Path  # these are imported soon anyway, but most manifests include nothing
+
+    from manifest_runner.adapters.files import RepositoryFiles
+
+    files = RepositoryFiles(Path(path))  # the jail holds for guesses too
+    for word in includes.translate(_NO_PUNCTUATION).decode("utf-8", "replace").split():
+        if word.endswith(_SUFFIXES):
+            with suppress(ManifestRunnerError):
+                yield files.read(word)[:LOOKED_AT]
 
 
 def _head(path: str) -> bytes:

@@ -17,6 +17,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -41,10 +42,13 @@ CPU_SECONDS_EACH = 0.002
 def main() -> None:
     """Answer questions until the pipe closes."""
     confine()
-    gc.enable()  # off until here: there was no garbage, only imports
+    gc.freeze()  # off until here: there was no garbage, only imports
+    gc.set_threshold(10_000, 20, 20)  # compiling makes many small things, and `MEMORY` holds without it
+    gc.enable()
     worker = _Worker()
     while line := sys.stdin.buffer.readline(LARGEST_MESSAGE):
-        _write(worker.answer(json.loads(line)))
+        for answer in worker.answers(json.loads(line)):
+            _write(answer)
 
 
 def confine() -> None:
@@ -82,16 +86,22 @@ class _Worker:
     def __init__(self) -> None:
         self._sandbox = Sandbox(files=_file)
         self._context: dict[str, Any] = {}
+        self._varying: frozenset[str] = frozenset()
         self._allowance = CPU_SECONDS
 
-    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """The answer to one question; the context is what was sent before, and what this question changes of it."""
+    def answers(self, question: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """An answer to each text of a question; the context is what was sent before, and what this question changes of it."""
         for name in question.get("drop", ()):
             del self._context[name]
         self._context.update(question.get("set", {}))
+        self._varying = frozenset(question.get("varying", ()))
+        for text in question["texts"]:
+            yield self._answer(question["do"], text)
+
+    def _answer(self, kind: str, text: str) -> dict[str, Any]:
         self._start_timer()
         try:
-            return {"value": self._value(question["do"], question["text"])}
+            return {"value": self._value(kind, text)}
         except TemplateError as error:
             return {"error": {"message": error.message, "code": error.code, "hint": error.hint, "line": error.line,
                               "name": error.name}}
@@ -106,9 +116,19 @@ class _Worker:
                 return self._sandbox.render(text, self._context)
             case "expression_names":
                 return sorted(self._sandbox.expression_names(text))
+            case "foresee":
+                return self._foresee(text)
             case "names":
                 return sorted(self._sandbox.names(text))
         return self._sandbox.whole_expression(text)
+
+    def _foresee(self, expression: str) -> dict[str, Any]:
+        names = self._sandbox.expression_names(expression)
+        found: dict[str, Any] = {"names": sorted(names)}
+        if self._varying.isdisjoint(names):
+            with suppress(TemplateError):  # it is told to whoever asks
+                found["value"] = plain_json(self._sandbox.evaluate(expression, self._context))
+        return found
 
     def _start_timer(self) -> None:
         if sys.platform != "win32":  # the default action of this signal ends the process, whatever it is doing

@@ -95,7 +95,9 @@ class _Expansion:
         self.origins = Origins(document, layer, reader.texts)
         self._variables = Variables(reader.templates, layer.vars, others, self._report_var)
         self.origins.values = self._variables.values
-        self._filler = reader.templates.filler(self._variables.context(), {"shot", *self._axis_names()})
+        written = (self._defaults, self._manifest.get("shots"))
+        self._filler = reader.templates.filler(self._variables.context(), {"shot", *self._axis_names()},
+                                               lambda: _templates_in(written))
 
     def fill(self) -> dict[str, Json]:
         """The filled data."""
@@ -330,3 +332,14 @@ def _holds_template(container: Json) -> bool:
         elif item.__class__ in _CONTAINERS and _holds_template(item):
             return True
     return False
+
+
+def _templates_in(value: object) -> Iterator[str]:
+    """Every string inside `value` in which a template may stand."""
+    if isinstance(value, str):
+        if "{{" in value:
+            yield value
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            if item.__class__ is str or item.__class__ in _CONTAINERS:
+                yield from _templates_in(item)

@@ -12,7 +12,7 @@ Laws:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from manifest_runner.core.characters import MAX_BYTES
@@ -73,6 +73,11 @@ class Engine(Protocol):
         """The text that a whole template yields."""
         ...
 
+    def foresee(self, expressions: Sequence[str], constants: Mapping[str, Json], varying: frozenset[str]) -> Mapping[str, Json]:
+        """Told what will be asked, so that it can be answered at once: what those yield that ask for none of `varying`, as
+        far as it is known. Raises nothing: mistakes are told when they are asked for."""
+        ...
+
     def close(self) -> None:
         """Let go of what it holds."""
         ...
@@ -117,9 +122,11 @@ class Templates:
             self._engine.close()
             self._engine = None
 
-    def filler(self, constants: Mapping[str, Json], varying: Iterable[str] = ()) -> Filler:
-        """A filler for many strings: `constants` never change; every name that comes with a string is in `varying`."""
-        return Filler(self, constants, frozenset(varying))
+    def filler(self, constants: Mapping[str, Json], varying: Iterable[str] = (),
+               upcoming: Callable[[], Iterable[str]] = tuple) -> Filler:  # fmt: skip
+        """A filler for many strings: `constants` never change; every name that comes with a string is in `varying`. `upcoming`
+        yields the strings, and is called where an engine is needed."""
+        return Filler(self, constants, frozenset(varying), upcoming)
 
     def fill(self, text: str, context: Mapping[str, Json]) -> Json:
         """`text` with its templates filled from `context`. Raises `TemplateError`."""
@@ -159,8 +166,10 @@ class Templates:
 class Filler:
     """Fills strings with the names of one run. Make one with `Templates.filler`."""
 
-    def __init__(self, templates: Templates, constants: Mapping[str, Json], varying: frozenset[str]) -> None:
+    def __init__(self, templates: Templates, constants: Mapping[str, Json], varying: frozenset[str],
+                 upcoming: Callable[[], Iterable[str]]) -> None:  # fmt: skip
         self._templates = templates
+        self._upcoming: Callable[[], Iterable[str]] | None = upcoming
         self._constants = dict(constants)
         self._varying = varying
         self._values: dict[str, Json] = {}  # by expression: what it yields, where that never changes
@@ -197,6 +206,8 @@ class Filler:
             if name in self._constants:
                 return self._constants[name]
             raise undefined(name, self._everything(local))
+        if self._upcoming is not None:
+            self._foresee(self._upcoming())
         if expression in self._values:
             return self._values[expression]
         value = self._templates.engine.evaluate(expression, self._everything(local))
@@ -204,6 +215,15 @@ class Filler:
         if not isinstance(value, list | dict) and self._is_constant(expression):
             self._values[expression] = value
         return value
+
+    def _foresee(self, texts: Iterable[str]) -> None:
+        """Ask about all expressions to come in one message: a thousand would cost a tenth of a second one by one."""
+        self._upcoming = None
+        found = (part for text in texts for part in _EXPRESSION.findall(text) if simple_name(part) is None)
+        expressions = tuple(dict.fromkeys(found))
+        if len(expressions) > 1:
+            values = self._templates.engine.foresee(expressions, self._constants, self._varying)
+            self._values.update((name, value) for name, value in values.items() if not isinstance(value, list | dict))
 
     def _is_constant(self, expression: str) -> bool:
         return self._varying.isdisjoint(self._templates.names_of_expression(expression))
@@ -220,7 +240,7 @@ class Filler:
         if not has_template(text):
             return text
         engine = self._templates.engine
-        whole = engine.whole_expression(text)
+        whole = engine.whole_expression(text) if text.startswith("{{") and text.endswith("}}") else None
         if whole is not None:
             return engine.evaluate(whole, self._everything(local))
         result = engine.render(text, self._everything(local))
