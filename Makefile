@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
 
-.PHONY: help demo test check fmt docs bench sweep clean
+.PHONY: help demo test check fmt docs bench sweep fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## What there is
@@ -43,6 +43,9 @@ sweep: $(DEV) ## Kills at every system call, planted bugs, the state machine at 
 	$(BIN)/python -m tests.crash.sweep --kills 150 --naive
 	$(BIN)/python -m tests.crash.planted
 	MANIFEST_RUNNER_EXAMPLES=200 $(BIN)/python -m pytest tests/test_state_machine.py
+
+fuzz: $(DEV) ## Strangers' manifests, lockfiles, plans and settings by the hundred thousand (half an hour)
+	$(BIN)/python -m tests.fuzz --inputs 100000
 
 clean: ## Everything that can be made again; never the ledger
 	rm -rf build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
