@@ -29,7 +29,10 @@ def leave(command: Callable[[], Any], arguments: Sequence[str]) -> int:
     except click.UsageError as error:
         return _usage(error, wants_json)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+        if wants_json:
+            _write_json("interrupted", "interrupted", [], [])
+        else:
+            click.echo("interrupted", err=True)
         return int(ExitCode.INTERRUPTED)
     except ManifestRunnerError as error:
         return _report(error, wants_json)

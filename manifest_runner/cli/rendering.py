@@ -8,9 +8,11 @@ import sys
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import click
 
+from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.cli import session
 from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, lagging, plan_project
 from manifest_runner.cli.project import Project, Show
@@ -24,9 +26,10 @@ from manifest_runner.core.running import Bounds, Running
 from manifest_runner.engine import Options, Outside, execute
 from manifest_runner.errors import ExitCode, StalePlan, UsageError
 from manifest_runner.views.diagnostics import as_text
-from manifest_runner.views.outcome import exit_code, paid_and_not_here, report_dict, report_text
+from manifest_runner.views.events import JsonLines
+from manifest_runner.views.outcome import exit_code, joined, missing, paid_and_not_here, report_dict, report_text
 from manifest_runner.views.plan import plan_text, summary
-from manifest_runner.views.progress import JsonLines, Lines, Progress
+from manifest_runner.views.progress import Lines, Progress
 from manifest_runner.views.text import count
 
 ROUNDS = 5
@@ -61,11 +64,20 @@ class Rendering:
         self.name = os.urandom(8).hex()  # of this command in the ledger: its limits hold over all its rounds
         self.settled: set[Where] = set()
         self.halted = False
+        self.told: list[dict[str, Any]] = []  # for programs: the rounds so far
+        self.events = JsonLines(sys.stderr, SystemClock().wall, priced=not project.draft) if asked.as_json else None
+        self.say = session.warn if self.events is None else self.events.say
 
     def run(self) -> ExitCode:
+        code = self._rounds()
+        if self.told:
+            click.echo(json.dumps(joined(self.told), ensure_ascii=False, indent=2))
+        return code
+
+    def _rounds(self) -> ExitCode:
         show = self.project.load()
         if show.warnings and not self.asked.quiet:
-            session.warn(as_text(show.warnings, show.texts) + "\n")
+            self.say(as_text(show.warnings, show.texts) + "\n")
         unreachable = frames_unreachable(self.project, show)
         if unreachable is not None:
             raise UsageError(unreachable, code="frames-unreachable", hint=f"{FRAMES_HINT}; nothing was spent")
@@ -132,7 +144,7 @@ class Rendering:
 
     def _nothing_to_do(self, plan: Plan, show: Show) -> ExitCode:
         if self.asked.as_json:
-            click.echo(json.dumps({"takes": [], "charged": "0", "stopped": None}, indent=2))
+            self.told.append({"takes": [], "charged": "0", "stopped": None, "next": []})
         else:
             click.echo(summary(plan, show.card, priced=not self.project.draft))
         return ExitCode.DONE
@@ -160,8 +172,8 @@ class Rendering:
         for amount in priced:
             if amount <= room:
                 fits, room = fits + 1, room - amount
-        session.warn(f"the limit of this run is {format_total(limit, show.card)}: {fits} of {count(len(priced), 'take')} fit "
-                     "(raise it with --max-credits, or limits.credits in the manifest)\n")
+        self.say(f"the limit of this run is {format_total(limit, show.card)}: {fits} of {count(len(priced), 'take')} fit "
+                 "(raise it with --max-credits, or limits.credits in the manifest)\n")
 
     def _carry_out(self, planned: Planned, show: Show) -> ExitCode:
         limits = session.tightest(self.project, show.manifest.limits)
@@ -178,15 +190,20 @@ class Rendering:
         try:
             report = session.run_until_done(main, session.warn)
         except session.Interrupted:
-            session.warn(f"stopped; continue with: {command('render', self.project.shown, draft=self.project.draft)}")
+            again = command("render", self.project.shown, draft=self.project.draft)
+            if self.asked.as_json:
+                self.told.append({"code": "interrupted", "message": "stopped; what is known is saved", "hint": None,
+                                  "diagnostics": [], "next": [again]})
+            else:
+                session.warn(f"stopped; continue with: {again}")
             return ExitCode.INTERRUPTED
         self.halted = report.halted is not None
         steps = self._steps(report)
+        short = missing(report, planned.plan)
         if self.asked.as_json:
-            body = {**report_dict(report), "next": [step for step, _ in steps]}
-            click.echo(json.dumps(body, ensure_ascii=False, indent=2))
+            self.told.append({**report_dict(report), "over_budget": format(short, "f"), "next": [step for step, _ in steps]})
         else:
-            click.echo(report_text(report, show.card, draft=self.project.draft))
+            click.echo(report_text(report, show.card, draft=self.project.draft, missing=short))
             if not self.asked.quiet:
                 for step, why in steps:
                     session.warn(f"next: {step}{f'   ({why})' if why else ''}")
@@ -216,8 +233,8 @@ class Rendering:
     async def _progress(self, planned: Planned, show: Show, outside: Outside, options: Options) -> Progress:
         """Who is told what happens: a program, a terminal, or a log."""
         priced = not self.project.draft
-        if self.asked.as_json:
-            return JsonLines(sys.stderr, priced=priced)
+        if self.events is not None:
+            return self.events
         if self.asked.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             return Lines(sys.stderr, quiet=self.asked.quiet, priced=priced)
         from manifest_runner.views.live import Live  # rich: only where there is a terminal

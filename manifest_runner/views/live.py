@@ -29,7 +29,7 @@ from manifest_runner.core.pace import Patience
 from manifest_runner.core.pricing import format_credits
 from manifest_runner.core.remaining import Remaining
 from manifest_runner.core.running import Running
-from manifest_runner.views.progress import What, patience
+from manifest_runner.views.progress import Aside, What, patience
 from manifest_runner.views.screen import PLAIN, SIGNS, frame
 from manifest_runner.views.text import safe
 
@@ -72,19 +72,16 @@ class Live:
         self._estimated, self._pause = float("-inf"), ESTIMATE_EVERY
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="display", daemon=True)
-        self._proxy = _Above(self)
-        self._others: TextIO | None = None
+        self._aside = Aside(self.say, colours=True)
 
     def __enter__(self) -> Live:
-        self._others, sys.stderr = sys.stderr, self._proxy
+        self._aside.take_over()
         self._thread.start()
         return self
 
     def __exit__(self, *details: object) -> None:
         """Take the lines away; where the run was interrupted, leave how far it came and what failed."""
-        if self._others is not None:
-            sys.stderr.write("\n" if self._proxy.unfinished else "")
-            sys.stderr = self._others
+        self._aside.give_back()
         self._stop.set()
         self._wake.set()
         self._thread.join(timeout=2.0)
@@ -101,9 +98,9 @@ class Live:
         self._wake.set()
 
     def say(self, text: str) -> None:
-        """Lines that stand above the display from now on."""
+        """A line that stands above the display from now on."""
         with self._lock:
-            self._above += text.splitlines()
+            self._above.append(text)
         self._wake.set()
 
     def _line(self, key: TakeKey, what: What) -> Text | None:
@@ -194,33 +191,3 @@ class Live:
         except (OSError, ValueError):
             return 80, 24
         return found.columns or 80, found.lines or 24
-
-
-class _Above(io.TextIOBase):
-    """Standard error while the lines stand: whole lines go above them."""
-
-    def __init__(self, live: Live) -> None:
-        super().__init__()
-        self._live = live
-        self._rest = ""
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether a line was begun and not ended."""
-        return bool(self._rest)
-
-    def write(self, text: str, /) -> int:
-        *lines, self._rest = (self._rest + text).split("\n")
-        if lines:
-            self._live.say("\n".join(lines))
-        return len(text)
-
-    def writable(self) -> bool:
-        return True
-
-    def isatty(self) -> bool:
-        return True
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return "utf-8"

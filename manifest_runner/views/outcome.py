@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
 import click
 
-from manifest_runner.core.model import Action, JobState
+from manifest_runner.core.model import Action, JobState, Plan
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Ending, Outcome, Report
+from manifest_runner.core.planning import Where
 from manifest_runner.core.pricing import format_credits, format_total
 from manifest_runner.errors import ExitCode
 from manifest_runner.views.text import count, safe
@@ -16,8 +21,9 @@ _NAMED = 8
 """How many finished takes are named beside others that are not: beyond that their number says more."""
 
 
-def report_text(report: Report, card: ModelCard, *, draft: bool) -> str:
-    """A line for every take that did not come out, what did beside them, and a last line that counts and prices."""
+def report_text(report: Report, card: ModelCard, *, draft: bool, missing: Decimal = Decimal(0)) -> str:
+    """A line for every take that did not come out, what did beside them, and a last line that counts and prices; below it what
+    those for which a limit left no room would cost: the `missing` credits."""
     lines = []
     for ending in _ORDER:
         for outcome in report.of(ending):
@@ -36,7 +42,21 @@ def report_text(report: Report, card: ModelCard, *, draft: bool) -> str:
     parts = [f"{len(report.of(Ending.DONE))} done"]
     parts += [f"{len(found)} {ending.value}" for ending in _ORDER if (found := report.of(ending))]
     money = "A draft costs nothing." if draft else f"{format_total(report.charged, card)} charged."
-    return "\n".join([*lines, f"{', '.join(parts)} of {count(len(report.outcomes), 'take')}. {money}"])
+    lines.append(f"{', '.join(parts)} of {count(len(report.outcomes), 'take')}. {money}")
+    if missing:
+        lines.append(f"{count(len(_unpaid(report)), 'take')} more would cost {format_total(missing, card)}.")
+    return "\n".join(lines)
+
+
+def missing(report: Report, plan: Plan) -> Decimal:
+    """What the takes for which a limit left no room would cost, with those that wait for their frames."""
+    unpaid = _unpaid(report)
+    return sum((change.quote.credits for change in plan.changes if (change.shot, change.take) in unpaid), Decimal(0))
+
+
+def _unpaid(report: Report) -> frozenset[Where]:
+    over = report.of(Ending.OVER_BUDGET, Ending.SKIPPED) if report.of(Ending.OVER_BUDGET) else ()
+    return frozenset((outcome.key.shot, outcome.key.take) for outcome in over)
 
 
 def _line(outcome: Outcome, label: str, colour: str, words: str) -> str:
@@ -80,7 +100,14 @@ def exit_code(report: Report) -> ExitCode:
     return ExitCode.DONE
 
 
-def report_dict(report: Report) -> dict[str, object]:
+def joined(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The rounds of one command as one report for programs: all their takes and charges, and the end of the last one."""
+    takes = [take for told in rounds for take in told.get("takes", ())]
+    charged = sum((Decimal(told.get("charged", "0")) for told in rounds), Decimal(0))
+    return {**rounds[-1], "takes": takes, "charged": format(charged, "f")}
+
+
+def report_dict(report: Report) -> dict[str, Any]:
     """The report for programs."""
     return {
         "takes": [{"shot": outcome.key.shot, "take": outcome.key.take, "action": outcome.action.value,

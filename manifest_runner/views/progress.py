@@ -1,12 +1,15 @@
-"""What a run says while it goes on: a bar on a terminal, one plain line an event elsewhere, or JSON lines for programs.
+"""What a run says while it goes on: events in words, and one plain line each where there is no terminal.
 
-Each is an `engine.Observer`. None of them may stop a run: a closed output is ignored.
+`live.py` shows a run on a terminal, `events.py` tells it to programs. Each is an `engine.Observer`. None of them may stop a
+run: a closed output is ignored.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any, Protocol, TextIO
+import io
+import sys
+from collections.abc import Callable
+from typing import Protocol, TextIO
 
 import click
 
@@ -98,12 +101,39 @@ class Lines:
             return
 
 
-class JsonLines(Lines):
-    """One JSON object an event."""
+class Aside(io.TextIOBase):
+    """Stands for standard error while a run is shown: each whole line that anybody writes goes to `say`."""
 
-    def __call__(self, key: TakeKey, what: What) -> None:
-        words = phrase(what, priced=self._priced)
-        if words:
-            name = what.value if isinstance(what, Notice) else type(what).__name__.lower()
-            body: dict[str, Any] = {"shot": key.shot, "take": key.take, "event": name, "words": words}
-            self._write(json.dumps(body, ensure_ascii=False))
+    def __init__(self, say: Callable[[str], None], *, colours: bool) -> None:
+        super().__init__()
+        self._say = say
+        self._colours = colours
+        self._rest = ""
+        self._before: TextIO | None = None
+
+    def take_over(self) -> None:
+        """From now on."""
+        self._before, sys.stderr = sys.stderr, self
+
+    def give_back(self) -> None:
+        """No longer; what was begun is a line too."""
+        if self._rest:
+            self.write("\n")
+        if self._before is not None:
+            sys.stderr = self._before
+
+    def write(self, text: str, /) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._say(line)
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self._colours
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
