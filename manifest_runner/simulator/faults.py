@@ -104,10 +104,53 @@ def parse_fault(text: str) -> Fault:
         phase = Phase(head)
         found = _COMPILED[phase, _SPACED if _HAS_WORDS.match(rest) else _ATTACHED].fullmatch(rest)
         if found:
-            return _fault(phase, text.strip(), {name: value for name, value in found.groupdict().items() if value is not None})
+            fault = _fault(phase, text.strip(), {name: value for name, value in found.groupdict().items() if value is not None})
+            meant = _swallowed(fault)
+            if meant is not None:
+                raise UsageError(f"fault {text!r} would say {fault.value!r}", code="unknown-fault",
+                                 hint=f"did you mean {meant}?")
+            return fault
     known = "; ".join(f"{phase}: {kinds}" for phase, (_, kinds) in _KINDS.items())
+    meant = _near(text.strip())
     raise UsageError(f"unknown fault {text!r}", code="unknown-fault",
-                     hint=f"known are {known}; each may end in @N, xN or %N and in shot=ID")
+                     hint=f"{f'did you mean {meant}? ' if meant else ''}known are {known}; "
+                          "each may end in @N, xN or %N and in shot=ID")
+
+
+_NAMES = ("submit:drop-before", "submit:drop-after", "submit:malformed-202", "submit:other-job", "submit:slow=", "poll:drop",
+          "poll:malformed", "poll:unknown-status", "poll:stuck", "poll:slow=", "job:fail=", "job:no-outputs", "job:short",
+          "download:drop", "download:truncated", "download:garbage", "download:other", "download:slow=")
+_SHOT_AT_END = re.compile(r"(?P<key>[Ss]\w{2,5})\s*[=:]\s*(?P<id>\S+)$")
+
+
+def _near(text: str) -> str | None:
+    """The fault that somebody may have meant who wrote this."""
+    from difflib import get_close_matches  # only for a mistake
+
+    head, colon, rest = text.partition(":")
+    phases = get_close_matches(head.lower(), [phase.value for phase in Phase], 1)
+    if colon and phases and phases[0] != head:
+        return f"{phases[0]}:{rest}"
+    name = re.match(r"[^\s@%=]*=?", text)
+    found = get_close_matches(name.group(), _NAMES, 1, 0.75) if name is not None else []
+    return found[0] + text[name.end():] if found and name is not None and found[0] != name.group() else None
+
+
+def _swallowed(fault: Fault) -> str | None:
+    """What was meant where words have taken in something that was to be a rule: `job:fail=no-outputs`, `… sht=SH0010`."""
+    words, head = fault.value, fault.text.partition("=")[0]
+    if fault.kind not in ("fail", "status") or not words:
+        return None
+    if words.startswith("retry-after="):
+        return f"{head}:{words}"
+    if f"{fault.phase}:{words}" in _NAMES:
+        return f"{fault.phase}:{words}"
+    from difflib import SequenceMatcher  # start-up time
+
+    end = _SHOT_AT_END.search(words)
+    if end is not None and not fault.shot and SequenceMatcher(None, end["key"].lower(), "shot").ratio() >= 0.75:
+        return f"{head}={words[:end.start()].rstrip()} shot={end['id']}"
+    return None
 
 
 def _fault(phase: Phase, text: str, found: dict[str, str]) -> Fault:

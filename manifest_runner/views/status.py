@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
@@ -15,7 +15,7 @@ from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.planning import Where
 from manifest_runner.core.pricing import format_credits, format_total
 from manifest_runner.core.verdict import remarks
-from manifest_runner.views.text import columns, safe
+from manifest_runner.views.text import columns, count, safe
 
 _WORDS = {
     JobState.INTENDED: "sending, or stopped while sending",
@@ -27,6 +27,15 @@ _WORDS = {
 }
 
 _ENDED = {JobState.FAILED: "failed:", JobState.REFUSED: "not accepted:", JobState.ABANDONED: "given up"}
+
+_URGENT = (JobState.IN_DOUBT, JobState.MISSING, JobState.FAILED, JobState.REFUSED)
+"""What a person must look at, the most important first."""
+
+Step: TypeAlias = tuple[str, str]
+"""A command to type, and when or why; empty where it needs no words."""
+
+LINES = 24
+"""Takes that have a line each; of more, those that stand alike share one."""
 
 _PLANNED = {
     Action.KEEP: "done",
@@ -72,19 +81,64 @@ def spent(jobs: Mapping[Where, Job]) -> tuple[Decimal, Decimal]:
     return charged, reserved
 
 
-def status_text(rows: Sequence[Standing], jobs: Mapping[Where, Job], card: ModelCard, next_commands: Sequence[str],
-                *, verbose: bool, priced: bool) -> str:
-    """A line for every take that is not done (all with `verbose`), a summary, and what to type next."""
+def status_text(rows: Sequence[Standing], jobs: Mapping[Where, Job], plan: Plan, card: ModelCard, steps: Sequence[Step],
+                *, verbose: bool = False, quiet: bool = False, priced: bool = True) -> str:
+    """A line for every take that is not done (all with `verbose`), a summary, and what to type next.
+
+    Many takes that stand alike are one line; what a person must look at is named first. `quiet` leaves the summary alone.
+    """
+    summary = _summary(rows, jobs, plan, card, priced=priced)
+    if quiet:
+        return summary
     shown = [row for row in rows if verbose or row.remarks or row.change.action is not Action.KEEP]
-    table = columns([(f"{safe(row.change.shot)} t{row.change.take}", row.words, _job(row.job)) for row in shown])
+    if not verbose and all(row.words == _PLANNED[Action.CREATE] for row in rows):
+        shown = []  # nothing is there yet: the summary says it
+    lines = _table(shown) if verbose or len(shown) <= LINES else _grouped(shown)
+    lines = [*(f"  {line}" for line in lines), *([""] if lines else []), summary]
+    lines += [f"next: {click.style(command, bold=True)}{f'   ({why})' if why else ''}" for command, why in steps]
+    return "\n".join(lines)
+
+
+def _summary(rows: Sequence[Standing], jobs: Mapping[Where, Job], plan: Plan, card: ModelCard, *, priced: bool) -> str:
     done = sum(row.change.action is Action.KEEP for row in rows)
     charged, reserved = spent(jobs)
     money = f"{format_total(charged, card)} charged" if priced else "A draft costs nothing"
     if priced and reserved:
         money += f", {format_credits(reserved)} reserved"
-    lines = [*(f"  {line}" for line in table), *([""] if table else []), f"{done} of {len(rows)} takes done. {money}."]
-    lines += [f"next: {click.style(command, bold=True)}" for command in next_commands]
-    return "\n".join(lines)
+    if priced and plan.total:
+        money += f"; what is left to render costs {format_credits(plan.total)}"
+    return f"{done:,} of {count(len(rows), 'take')} done. {money}."
+
+
+def _table(rows: Sequence[Standing]) -> list[str]:
+    return columns([(f"{safe(row.change.shot)} t{row.change.take}", row.words, _job(row.job)) for row in rows])
+
+
+def _grouped(rows: Sequence[Standing]) -> list[str]:
+    """Those that a person must look at, each with a line as far as there is room; of the rest those that stand alike in one."""
+    urgent = sorted((row for row in rows if _rank(row) is not None), key=lambda row: _rank(row) or 0)
+    named = urgent[:LINES // 2]
+    groups: dict[str, list[Standing]] = {}
+    for row in urgent[len(named):]:
+        words = "to look at" if row.remarks else row.words.removesuffix(":")
+        groups.setdefault(f"more {words}", []).append(row)
+    for row in rows:
+        if _rank(row) is None:
+            groups.setdefault(row.words, []).append(row)
+    lines = columns([(f"{len(group):,}", words, _span(group)) for words, group in groups.items()])
+    return [*_table(named), *([""] if named else []), *lines, "-v lists every take"]
+
+
+def _rank(row: Standing) -> int | None:
+    """How soon a person must look at it; None where nobody must."""
+    if row.job is not None and row.job.state in _URGENT:
+        return _URGENT.index(row.job.state)
+    return len(_URGENT) if row.remarks else None
+
+
+def _span(group: Sequence[Standing]) -> str:
+    first, last = (f"{safe(row.change.shot)} t{row.change.take}" for row in (group[0], group[-1]))
+    return first if len(group) == 1 else f"{first} … {last}"
 
 
 def _job(job: Job | None) -> str:
@@ -94,7 +148,8 @@ def _job(job: Job | None) -> str:
     return safe(f"{name} {job.error}".strip())
 
 
-def status_dict(rows: Sequence[Standing], jobs: Mapping[Where, Job], next_commands: Sequence[str]) -> dict[str, Any]:
+def status_dict(rows: Sequence[Standing], jobs: Mapping[Where, Job], steps: Sequence[Step]) -> dict[str, Any]:
+    """The same for programs."""
     charged, reserved = spent(jobs)
     return {
         "takes": [{"shot": row.change.shot, "take": row.change.take, "action": row.change.action.value, "words": row.words,
@@ -104,5 +159,5 @@ def status_dict(rows: Sequence[Standing], jobs: Mapping[Where, Job], next_comman
                    "error": row.job.error if row.job is not None else "", "remarks": list(row.remarks)} for row in rows],
         "charged": format(charged, "f"),
         "reserved": format(reserved, "f"),
-        "next": list(next_commands),
+        "next": [command for command, _ in steps],
     }

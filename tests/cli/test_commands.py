@@ -48,7 +48,8 @@ def test_the_manifests_that_come_with_the_program_have_no_mistakes(manifest: str
 
 def test_validate_for_programs_is_one_object(tmp_path: Path) -> None:
     write(tmp_path, SHOW)
-    assert json.loads(run(tmp_path, "validate", "show.yaml", "--format", "json").out) == {"diagnostics": []}
+    good = json.loads(run(tmp_path, "validate", "show.yaml", "--format", "json").out)
+    assert good == {"shots": 2, "takes": 2, "diagnostics": []}
     write(tmp_path, SHOW.replace("prompt: A tram", "promt: A tram"))
     wrong = run(tmp_path, "validate", "show.yaml", "--json")
     body = json.loads(wrong.out)

@@ -75,6 +75,7 @@ def test_a_budget_for_7_of_50_shots_submits_exactly_7_and_lists_what_the_others_
         assert [job["external_task_id"].split(".")[0][-6:-3] for job in found["jobs"]] == [f"S{n:02}" for n in range(1, 8)]
         assert (found["totals"]["jobs"], found["totals"]["credits_charged"]) == (7, 203)
     over = [line for line in ran.out.splitlines() if "over budget" in line]
+    assert ran.out.splitlines()[-1] == "43 takes more would cost 1,247 credits (₹1,247)."
     assert over[:-1] == [f"  over budget: S{number:02} t1: needs 29 credits; 203 of 210 of this run are spent or reserved"
                          for number in range(8, 51)]
     assert "43 over budget of 50 takes. 203 credits (₹203) charged." in over[-1]

@@ -69,6 +69,27 @@ def test_an_unknown_fault_is_a_usage_error_that_lists_the_known_ones(text: str) 
         assert word in caught.value.hint
 
 
+@pytest.mark.parametrize(("text", "meant"), [
+    ("sumbit:500", "submit:500"), ("Submit:500@2", "submit:500@2"), ("submit:drop-befor@2", "submit:drop-before@2"),
+    ("poll:stuk", "poll:stuck"), ("job:fial=moderation", "job:fail=moderation"), ("job:no-output", "job:no-outputs"),
+    ("download:trunkated x2", "download:truncated x2"),
+    # these would be words otherwise
+    ("job:fail=no-outputs", "job:no-outputs"), ("submit:429=retry-after=2", "submit:429:retry-after=2"),
+    ("job:fail=blocked sht=SH0010", "job:fail=blocked shot=SH0010"), ("submit:500=no Shots=A", "submit:500=no shot=A"),
+    ("job:fail=blocked shot =A", "job:fail=blocked shot=A"),
+])
+def test_a_misspelt_fault_is_a_usage_error_that_says_what_was_meant(text: str, meant: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_fault(text)
+    assert f"did you mean {meant}?" in (caught.value.hint or "")
+    assert parse_fault(meant)
+
+
+@pytest.mark.parametrize("words", ["score=0.9", "host=a", "see: rules", "refused, size=4k"])
+def test_words_stay_words(words: str) -> None:
+    assert parse_fault(f"job:fail={words}").value == words
+
+
 def struck(text: str, times: int = 6) -> list[int]:
     faults = Faults([text])
     return [n for n in range(1, times + 1) if faults.next(P.POLL, "SH0010_t1")]

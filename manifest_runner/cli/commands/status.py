@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from decimal import Decimal
 
 import click
 
 from manifest_runner.adapters.secrets import KEY_VARIABLE
 from manifest_runner.adapters.settings import Settings, key_in
+from manifest_runner.cli.main import COMMANDS
 from manifest_runner.cli.options import output_options, setting_options
 from manifest_runner.cli.planner import plan_project
 from manifest_runner.cli.project import Project, repository_root
 from manifest_runner.cli.words import command
-from manifest_runner.core.model import Action, JobState
+from manifest_runner.core.model import Action, JobState, Plan
+from manifest_runner.core.pricing import format_credits
 from manifest_runner.errors import UsageError
-from manifest_runner.views.status import Standing, standings, status_dict, status_text
+from manifest_runner.views.status import Standing, Step, standings, status_dict, status_text
 from manifest_runner.views.text import columns
 
 
@@ -23,9 +27,9 @@ from manifest_runner.views.text import columns
 @click.option("--draft", is_flag=True, help="Of the draft.")
 @click.option("--settings", "show_settings", is_flag=True, help="Each setting, and where its value comes from.")
 @setting_options("max-credits", "rate", "concurrency", "base-url", "key-file", "state-dir", "frames", "callback-url", "listen")
-@output_options("json", "verbose")
-def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool, verbose: bool,
-           **flags: str | None) -> None:
+@output_options("json", "quiet", "verbose")
+def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool, quiet: bool,
+           verbose: bool, **flags: str | None) -> None:
     """Where every take of MANIFEST stands, what it cost, and what to type next. Needs no key and asks nobody."""
     import os
 
@@ -41,27 +45,57 @@ def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool
     show = project.load()
     planned = plan_project(project, show)
     rows = standings(planned.plan, planned.jobs, show.card)
-    commands = _next(rows, manifest, draft)
+    limits = (project.settings.credits("max-credits"), show.manifest.limits.credits)
+    limit = min((limit for limit in limits if limit is not None), default=None)
+    steps = next_steps(rows, planned.plan, manifest, draft=draft, limit=limit)
     if as_json:
-        click.echo(json.dumps(status_dict(rows, planned.jobs, commands), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(status_dict(rows, planned.jobs, steps), ensure_ascii=False, indent=2))
     else:
-        click.echo(status_text(rows, planned.jobs, show.card, commands, verbose=verbose, priced=not draft))
+        click.echo(status_text(rows, planned.jobs, planned.plan, show.card, steps, verbose=verbose, quiet=quiet,
+                               priced=not draft))
 
 
-def _next(rows: list[Standing], manifest: str, draft: bool) -> list[str]:
-    """What is sensible to type now."""
-    todo = {row.change.action for row in rows} - {Action.KEEP}
-    in_doubt = [row.change for row in rows if row.job is not None and row.job.state is JobState.IN_DOUBT]
-    missing = [row.change for row in rows if row.job is not None and row.job.state is JobState.MISSING]
-    decisions = [command(verb, manifest, f"{change.shot}:{change.take}", *more) for change in in_doubt[:3]
-                 for verb, more in (("adopt", ("JOB_ID",)), ("abandon", ()))]
-    if in_doubt and len(in_doubt) == sum(row.change.action is not Action.KEEP for row in rows):
-        return decisions
-    if missing:  # the gateway is asked again; a person may give up waiting for it
-        decisions += [command("abandon", manifest, f"{change.shot}:{change.take}") for change in missing[:3]]
-    if todo & {Action.CREATE, Action.REPLACE} and not draft:
-        return [*decisions, command("plan", manifest), command("render", manifest)]
-    return [*decisions, command("render" if todo else "reel", manifest, draft=draft)]
+def next_steps(rows: Sequence[Standing], plan: Plan, manifest: str, *, draft: bool = False,
+               limit: Decimal | None = None) -> list[Step]:
+    """What is sensible to type now: first what a person must decide, then how to go on. `limit` is what a run may spend."""
+    steps = _decisions(rows, manifest)
+    todo = [row for row in rows if row.change.action is not Action.KEEP]
+    if not todo:
+        return [(command(verb, manifest, draft=draft), "") for verb in ("reel", "report") if verb in COMMANDS]
+    if all(_state(row) is JobState.IN_DOUBT for row in todo):
+        return steps
+    fresh = any(row.change.action in (Action.CREATE, Action.REPLACE) for row in todo)
+    if draft or not fresh:
+        return [*steps, (command("render", manifest, draft=draft), "" if draft else _going_on(todo))]
+    if not any(row.job is not None or row.change.entry is not None for row in rows):
+        steps.append((command("render", manifest, draft=True), "an animatic, for no credits"))
+    failed = any(_state(row) in (JobState.FAILED, JobState.REFUSED) for row in todo)
+    why = "after changing what failed, or to try it as it is; " if failed else ""
+    why += f"{format_credits(plan.total)} credits"
+    if limit is not None and plan.total > limit:
+        why += f", and a run may spend {format_credits(limit)}: --max-credits, or limits.credits in the manifest"
+    return [*steps, (command("plan", manifest), ""), (command("render", manifest), why)]
+
+
+def _decisions(rows: Sequence[Standing], manifest: str) -> list[Step]:
+    """What only a person can settle; of each kind the first few."""
+    takes = {state: [f"{row.change.shot}:{row.change.take}" for row in rows if _state(row) is state][:3]
+             for state in (JobState.IN_DOUBT, JobState.MISSING)}
+    steps: list[Step] = []
+    for take in takes[JobState.IN_DOUBT]:
+        steps += [(command("adopt", manifest, take, "JOB_ID"), "where the gateway's own pages show a job for it"),
+                  (command("abandon", manifest, take), "where they show none")]
+    # The gateway is asked about these again by each render.
+    return steps + [(command("abandon", manifest, take), "to wait for it no longer") for take in takes[JobState.MISSING]]
+
+
+def _going_on(todo: Sequence[Standing]) -> str:
+    waiting = any(row.change.action is Action.RESUME for row in todo)
+    return "goes on where the last run stopped; nothing is paid twice" if waiting else "brings the clips back, for nothing"
+
+
+def _state(row: Standing) -> JobState | None:
+    return row.job.state if row.job is not None else None
 
 
 def _show_settings(settings: Settings, has_key: bool, as_json: bool) -> None:

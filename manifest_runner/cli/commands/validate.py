@@ -23,13 +23,14 @@ def validate(manifest: str, style: str, as_json: bool, quiet: bool) -> None:
     """
     project = Project(manifest, {})
     show = project.load()
+    shots = show.manifest.shots
+    takes = sum(shot.takes for shot in shots)
     if style == "json" or as_json:
-        click.echo(json.dumps({"diagnostics": [as_dict(item) for item in show.warnings]}, ensure_ascii=False, indent=2))
+        body = {"shots": len(shots), "takes": takes, "diagnostics": [as_dict(item) for item in show.warnings]}
+        click.echo(json.dumps(body, ensure_ascii=False, indent=2))
         return
     if show.warnings:
         click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
-    shots = show.manifest.shots
-    takes = sum(shot.takes for shot in shots)
     if not quiet:
         click.echo(f"{manifest}: {count(len(shots), 'shot')}, {count(takes, 'take')}, no mistakes"
                    + (f", {count(len(show.warnings), 'warning')}" if show.warnings else ""))
