@@ -7,7 +7,7 @@ Methods raise the errors of `manifest_runner.errors` and no foreign ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -27,7 +27,7 @@ from manifest_runner.core.model import (
     Request,
     TakeKey,
 )
-from manifest_runner.core.pace import Patience
+from manifest_runner.core.pace import Patience, Slot
 
 
 class Clock(Protocol):
@@ -42,11 +42,20 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
+class Departure(Protocol):
+    """How a submission leaves. `leave` is awaited when the way is open and before the first byte leaves; a `NotSent` that it
+    raises keeps it from leaving, and comes out of `Provider.submit` as it is. `left` is awaited when the last byte was written,
+    where that can be known; it raises nothing. Either may be called more than once."""
+
+    async def leave(self) -> None: ...
+    async def left(self) -> None: ...
+
+
 class Provider(Protocol):
     """The gateway. Each method is one request."""
 
-    async def submit(self, path: str, body: bytes) -> JobDocument:
-        """POST `body` to the model's `path` and return the job it names.
+    async def submit(self, path: str, body: bytes, departure: Departure | None = None) -> JobDocument:
+        """POST `body` to the model's `path` and return the job it names. No byte of `body` leaves before `departure` lets it.
 
         Raises `NotSent`, `FateUnknown`, `Throttled`, `Refused`, `AccountEmpty`, `Unauthorized` or `Conflict`.
         """
@@ -69,12 +78,13 @@ class SpendingLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """The intent is durable and reserved, and its turn has come: send it after `seconds`, a fraction of one. `fresh` is False
-    where the intent is that of a run which is gone: its bytes may have left already."""
+    """The intent is durable and reserved, and its turn has come: send it when its `slot` opens, after `seconds` at most, a
+    fraction of one. `fresh` is False where the intent is that of a run which is gone: its bytes may have left already."""
 
     job: Job
     fresh: bool = True
     seconds: float = 0.0
+    slot: Slot | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +142,11 @@ class Ledger(Protocol):
 
         What is now asked of everybody; None where this refusal belongs to a burst that has been counted already.
         """
+        ...
+
+    async def late(self, slot: Slot, left: float) -> None:
+        """A submission used its slot at `left` (wall clock), later than it may without a word: the slots that would come too
+        soon after it open later."""
         ...
 
     async def jobs(self, manifest: str) -> Sequence[Job]:

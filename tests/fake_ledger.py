@@ -84,7 +84,7 @@ class InMemoryLedger:
                           sender=self.run)
             self.books.entries[intent.external_task_id] = known
         fresh, known.sender, known.touched = known.sender == self.run, self.run, now
-        return Admitted(job=known.job, fresh=fresh, seconds=answer.seconds)
+        return Admitted(job=known.job, fresh=fresh, seconds=answer.seconds, slot=answer.slot)
 
     def _unfinished(self, intent: Intent) -> Entry | None:
         alive = [entry for entry in self.books.entries.values()
@@ -133,6 +133,9 @@ class InMemoryLedger:
         self.books.meter = (pace.crowded(before, seconds, left, self.in_flight(accepted=True), now) if crowded
                             else pace.slowed(before, seconds, left, now))
         return pace.patience(before, self.books.meter, now)
+
+    async def late(self, slot: pace.Slot, left: float) -> None:
+        self.books.meter = pace.late(pace.steady(self.books.meter, self._wall()), slot, left)
 
     async def durations(self) -> Sequence[tuple[Request, float]]:
         return [(self.books.entries[task].job.intent.request, event.took) for task, event in self.books.events

@@ -25,7 +25,7 @@ from manifest_runner.engine import Options, Outside
 from manifest_runner.engine.following import follow
 from manifest_runner.engine.looking import FRUITLESS, GRACE, Looks, Paced
 from manifest_runner.errors import JobNotFound, NotSent, Throttled
-from manifest_runner.ports import SpendingLimits
+from manifest_runner.ports import Departure, SpendingLimits
 from tests.builders import CARD
 from tests.contract.ledger_contract import SUBMITTED, intent
 from tests.fake_ledger import Books, InMemoryLedger
@@ -65,7 +65,7 @@ class Gateway:
     asked: list[tuple[str, float]] = field(default_factory=list)
     trouble: Callable[[str, float], Exception | None] = lambda _job, _now: None
 
-    async def submit(self, path: str, body: bytes) -> JobDocument:
+    async def submit(self, path: str, body: bytes, departure: Departure | None = None) -> JobDocument:
         raise AssertionError("nothing is submitted here")
 
     async def job(self, job_id: JobId) -> JobDocument:

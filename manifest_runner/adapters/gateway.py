@@ -8,6 +8,7 @@ Laws
   case the gateway echoes the key.
 - Tasks queue in front of httpx, never inside its pool, which rescans every waiter on each assignment. A submission never
   queues behind questions: however slow the gateway is, some connections are its own.
+- A submission whose way is open waits for its moment with the connection in hand: connecting takes longer than a slot is wide.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -50,7 +51,7 @@ from manifest_runner.errors import (
     Unauthorized,
     UsageError,
 )
-from manifest_runner.ports import Clock
+from manifest_runner.ports import Clock, Departure
 
 CONNECTIONS = 10
 ASKING = 8
@@ -131,11 +132,11 @@ class HttpGateway:
             logging.getLogger(name).removeFilter(self._log_filter)
         await self._client.aclose()
 
-    async def submit(self, path: str, body: bytes) -> JobDocument:
+    async def submit(self, path: str, body: bytes, departure: Departure | None = None) -> JobDocument:
         """POST the exact bytes of `body` to the model's `path`; the job that the gateway names. Raises as the port says."""
         if not path.startswith("/"):
             raise UsageError(f"the model's path {path!r} does not start with /", code="bad-path")
-        answer = await self._exchange("POST", path, body)
+        answer = await self._exchange("POST", path, body, departure)
         if not 200 <= answer.status < 300:
             raise self._refusal(answer)
         data = parse_json(answer.text) if answer.whole else None
@@ -166,20 +167,25 @@ class HttpGateway:
 
     # ── one request ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _exchange(self, method: str, path: str, body: bytes | None) -> _Answer:
+    async def _exchange(self, method: str, path: str, body: bytes | None, departure: Departure | None = None) -> _Answer:
         headers = {"X-API-Key": self._key.reveal()}
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        content = body if body is None or departure is None else _let_go(body, departure)
+        extensions = {} if departure is None else {"trace": _held_back(departure)}
         fault: ProviderError
         async with self._turn:
             try:
                 with anyio.fail_after(_WHOLE_EXCHANGE):
-                    request = self._client.build_request(method, f"{self._base}{path}", content=body, headers=headers)
+                    request = self._client.build_request(method, f"{self._base}{path}", content=content, headers=headers,
+                                                         extensions=extensions)
                     response = await self._client.send(request, stream=True)
                     try:
                         return await _read(response)
                     finally:
                         await response.aclose()
+            except NotSent as error:
+                fault = error  # its departure kept it from leaving
             except Exception as error:  # anything at all: a POST must not look unsent because a library raised something new
                 fault = self._lost(method, error)
         raise fault  # outside the except: the foreign error holds the request, and with it the key
@@ -294,6 +300,24 @@ class _KeepOut(logging.Filter):
         if self._key.search(message):
             record.msg, record.args = self._key.sub("***", message), None
         return True
+
+
+def _held_back(departure: Departure) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+    """Awaits the departure when httpcore has a connection, TLS and all, and is about to write the request's head. Only the
+    request itself is asked: on its way through a proxy there may be a CONNECT before it."""
+
+    async def trace(event: str, details: Mapping[str, Any]) -> None:
+        if event.endswith(".send_request_headers.started") and details["request"].method == b"POST":
+            await departure.leave()
+
+    return trace
+
+
+async def _let_go(body: bytes, departure: Departure) -> AsyncIterator[bytes]:
+    """The body, once the departure has let it go, whatever carries it: a request without its body is none."""
+    await departure.leave()
+    yield body
+    await departure.left()
 
 
 async def _read(response: httpx.Response) -> _Answer:

@@ -33,7 +33,7 @@ from manifest_runner.core import limits as rules
 from manifest_runner.core import pace, turns
 from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Abandoned, Event, Intended, Progressed, Submitted
 from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState, Request
-from manifest_runner.core.pace import Patience
+from manifest_runner.core.pace import Patience, Slot
 from manifest_runner.errors import LedgerError, ManifestRunnerError
 from manifest_runner.ports import Admission, Admitted, Held, SpendingLimits, Wait
 
@@ -196,6 +196,13 @@ class SqliteLedger:
             self._books.note("Throttled", detail, now, None if row is None else external_task_id)
             return pace.patience(before, after, now)
 
+    def late(self, slot: Slot, left: float) -> None:
+        """A submission used its slot late: see `ports.Ledger`."""
+        with self._transaction():
+            now = self._wall()
+            self._books.keep_meter(pace.late(pace.steady(self._books.meter(), now), slot, left))
+            self._books.note("Late", {"opened": slot.opens, "left": left}, now)
+
     def jobs(self, manifest: str) -> list[Job]:
         """The latest attempt of every take of a manifest, ordered by shot and take."""
         latest = {(job.intent.key.shot, job.intent.key.take): job for job in self.history(manifest)}
@@ -295,7 +302,7 @@ class SqliteLedger:
             return Wait(seconds=turn.seconds, why=turn.why)
         self._books.update(sealed(row._replace(sender=self._run, touched=now)))
         self._books.note("Intended", {"again": True, "run": self._run, "ahead": turn.seconds}, now, row.external_task_id)
-        return Admitted(job=job, fresh=fresh, seconds=turn.seconds)
+        return Admitted(job=job, fresh=fresh, seconds=turn.seconds, slot=turn.slot)
 
     def _is_being_sent(self, row: Row) -> bool:
         """Whether another run, which is alive, has it in its hands."""
@@ -325,7 +332,7 @@ class SqliteLedger:
         turn = self._ask(intent, limits, now)
         if turn.why:
             return Wait(seconds=turn.seconds, why=turn.why)
-        return Admitted(job=self._insert(intent, now, ahead=turn.seconds), seconds=turn.seconds)
+        return Admitted(job=self._insert(intent, now, ahead=turn.seconds), seconds=turn.seconds, slot=turn.slot)
 
     def _insert(self, intent: Intent, now: float, *, ahead: float = 0.0) -> Job:
         row = self._storable(

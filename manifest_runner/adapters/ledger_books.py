@@ -10,7 +10,8 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, astuple, fields
+from dataclasses import asdict, fields
+from math import isfinite
 from pathlib import Path
 
 from manifest_runner.adapters import ledger_schema as schema
@@ -158,15 +159,17 @@ class Books:
         if found is None:
             return Meter()
         values = dict(zip(_METER, found, strict=True))
+        late = _pairs(values.pop("late"))
         for name, value in values.items():
             fits = isinstance(value, int if name in _COUNTS else float) or (value is None and name in _OPTIONAL)
-            if not fits or (name in _COUNTS | {"peak"} and value is not None and value < 0):
+            if late is None or not fits or (name in _COUNTS | {"peak"} and value is not None and value < 0):
                 raise schema.damaged(self._path, "its rate meter does not hold times and counts")
-        return Meter(**values)
+        return Meter(**values, late=late or ())
 
     def keep_meter(self, meter: Meter) -> None:
         """Remember the account's meter."""
-        self.execute(_KEEP_METER, self._account, *astuple(meter))
+        values = {name: getattr(meter, name) for name in _METER} | {"late": json.dumps(meter.late)}
+        self.execute(_KEEP_METER, self._account, *values.values())
 
     # ── the queue ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -202,3 +205,12 @@ def detail_of(event: Event) -> Mapping[str, object]:
         case Stored(artifacts=artifacts):
             return {"artifacts": [[artifact.path, artifact.sha256] for artifact in artifacts]}
     return asdict(event)
+
+
+def _pairs(text: object) -> tuple[tuple[float, float], ...] | None:
+    """Pairs of times as JSON; None where they are none."""
+    try:
+        found = tuple((float(after), float(until)) for after, until in json.loads(str(text)))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return found if all(isfinite(time) for pair in found for time in pair) else None

@@ -16,7 +16,7 @@ import anyio.to_thread
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.core.lifecycle import Event
 from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, Request
-from manifest_runner.core.pace import Patience
+from manifest_runner.core.pace import Patience, Slot
 from manifest_runner.errors import LedgerError, ManifestRunnerError
 from manifest_runner.ports import Admission, SpendingLimits
 
@@ -58,6 +58,10 @@ class GroupLedger:
                         crowded: bool = False) -> Patience | None:
         """See `ports.Ledger.throttled`."""
         return await self._do(partial(self._ledger.throttled, external_task_id, seconds, crowded=crowded))
+
+    async def late(self, slot: Slot, left: float) -> None:
+        """See `ports.Ledger.late`."""
+        await self._do(partial(self._ledger.late, slot, left))
 
     async def jobs(self, manifest: str) -> Sequence[Job]:
         """See `ports.Ledger.jobs`."""

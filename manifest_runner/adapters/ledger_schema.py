@@ -22,7 +22,7 @@ from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT
 from manifest_runner.core.model import JobState
 from manifest_runner.errors import LedgerError
 
-VERSION = 2
+VERSION = 3
 """`PRAGMA user_version`: raised with every change that an older program could not live with."""
 
 APPLICATION = 0x4D524C47
@@ -80,6 +80,9 @@ CREATE TABLE waiters (
   account TEXT NOT NULL, name TEXT NOT NULL, again INTEGER NOT NULL, since REAL NOT NULL, ready REAL NOT NULL,
   holds REAL NOT NULL, places INTEGER, PRIMARY KEY (account, name)
 ) WITHOUT ROWID;
+""",
+    3: """
+ALTER TABLE meters ADD COLUMN late TEXT NOT NULL DEFAULT '[]';
 """,
 }
 

@@ -3,8 +3,9 @@ teaches by its refusals.
 
 Laws:
 
-- No window as long as a rate's period ever holds more submissions than the rate says, even where each one arrives a little
-  late, because slots are spaced wider than the rate asks.
+- No window as long as a rate's period ever holds more submissions than the rate says. Slots are spaced wider than the rate
+  asks, so that each may be used a little late; who used one later still has it told (`late`), and the slots that would share a
+  window with that departure open later. A slot long past is not used at all.
 - No more than one slot is ever owed: an account that was idle for a day may not make up for it. Slots are given out `AHEAD`
   of their time at most.
 - What was learned only ever slows: the operator's rate and places stand above it.
@@ -23,6 +24,7 @@ never jumps. Nothing here reads a clock.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 
 from manifest_runner.core.model import Rate
 
@@ -36,6 +38,16 @@ counted in milliseconds, however short the period is. 96 % of a rate a second ca
 LEEWAY = 0.005
 """How late a slot may be taken without pushing back the ones behind it, as a share of the period. Without it a task that
 wakes a few milliseconds late would cost a fast rate a tenth of itself."""
+
+TRANSIT = 0.02
+"""Seconds on the way to the gateway that stay within the promise: one submission may take so much longer than another. What is
+left of the margin is how late a slot may be used without a word."""
+
+GRACE = 0.01
+"""Seconds after its opening within which a slot that was moved back may be used without a word."""
+
+LAPSE = 10.0
+"""Seconds, or half a period where that is less, after which a slot lapses: its process was stopped, or the machine slept."""
 
 AHEAD = 0.1
 """Seconds by which a slot may be given out before it opens, to be used when it does: recording an intent takes milliseconds,
@@ -91,6 +103,9 @@ class Meter:
     (0: none). The next one opens a spacing later: it is the last slot that is kept and not the next, so that runs with
     different rates judge it each by their own. `pause` seconds from `paused_at` nothing may be submitted at all.
 
+    `late` are pairs of times: the slots from the first on share no window with a departure that was late, and open no earlier
+    than at the second.
+
     `sent` slots were given out since `since`, less those that were refused. `peak` is the pace (submissions a second) that was
     refused at `slowed_at`, None where none was, and `calm` counts what was accepted of all that left later. `places` is how
     many jobs were in flight when one more was refused at `crowded_at`; `easy` counts as `calm` does.
@@ -108,6 +123,19 @@ class Meter:
     places: int | None = None
     crowded_at: float = 0.0
     easy: int = 0
+    late: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A submission's turn: it may leave from `opens` on, until `covered` without a word and until `lapses` at all. Slots from
+    `after` on share no window with it, where windows are as long as `period`. Without a rate nothing is asked."""
+
+    opens: float
+    covered: float = inf
+    lapses: float = inf
+    after: float = inf
+    period: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +159,7 @@ def steady(meter: Meter, now: float) -> Meter:
     return replace(
         meter, slot=None if meter.slot is None else min(meter.slot, now + AHEAD), paused_at=min(meter.paused_at, now),
         pause=min(meter.pause, LONGEST_PAUSE), since=min(meter.since, now), slowed_at=min(meter.slowed_at, now),
-        crowded_at=min(meter.crowded_at, now))
+        crowded_at=min(meter.crowded_at, now), late=tuple(one for one in meter.late if one[1] > now))
 
 
 # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,7 +172,7 @@ def pause_left(meter: Meter, now: float) -> float:
 
 def turn_left(meter: Meter, rate: Rate | None, now: float) -> float:
     """Seconds until the next slot opens, by the operator's rate and by what was learned; 0 where it is open."""
-    return 0.0 if meter.slot is None else _worth(meter.slot + gap_of(meter, rate) - now)
+    return _worth(_opens(meter, _next(meter, rate, now)) - now)
 
 
 def is_learned(meter: Meter, rate: Rate | None) -> bool:
@@ -160,7 +188,25 @@ def gap_of(meter: Meter, rate: Rate | None) -> float:
 
 def spacing(rate: Rate) -> float:
     """Seconds between two slots of a rate: its own spacing and the margin."""
-    return rate.spacing * (1 + MARGIN + SLACK / rate.per)
+    return rate.spacing * (1 + _margin(rate) / rate.per)
+
+
+def _margin(rate: Rate) -> float:
+    """Seconds between the ends of two windows, of slots and of the rate, that begin together."""
+    return MARGIN * rate.per + SLACK
+
+
+def _next(meter: Meter, rate: Rate | None, now: float) -> float:
+    """The time of the next slot: a spacing after the last one, or now where nobody took it."""
+    gap = gap_of(meter, rate)
+    if not gap or meter.slot is None:
+        return now
+    return max(meter.slot + gap, now - (min(LEEWAY * rate.per, gap / 2) if rate is not None else gap / 10))
+
+
+def _opens(meter: Meter, time: float) -> float:
+    """When the slot of this time opens: then, or later because of a departure that was late."""
+    return max((time, *(until for after, until in meter.late if time >= after)))
 
 
 def pace(meter: Meter) -> float | None:
@@ -181,14 +227,29 @@ def places(meter: Meter) -> int | None:
 # ── what happens ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def take_slot(meter: Meter, rate: Rate | None, now: float) -> tuple[Meter, float]:
-    """The meter after the next slot was given out at `now`, and in how many seconds that slot opens (0: it is open)."""
-    gap = gap_of(meter, rate)
-    slot = now
-    if gap and meter.slot is not None:
-        leeway = min(LEEWAY * rate.per, gap / 2) if rate is not None else gap / 10
-        slot = max(meter.slot + gap, now - leeway)
-    return replace(_observed(meter, now), slot=slot, gap=gap), _worth(slot - now)
+def take_slot(meter: Meter, rate: Rate | None, now: float) -> tuple[Meter, Slot]:
+    """The meter after the next slot was given out at `now`, and that slot."""
+    time = _next(meter, rate, now)
+    opens, after = _opens(meter, time), replace(_observed(meter, now), slot=time, gap=gap_of(meter, rate))
+    if rate is None:
+        return after, Slot(opens=opens)
+    # Half a spacing before the first slot that shares no window with it: times are sums, and not exact.
+    slot = Slot(opens=opens, covered=time + _margin(rate) - TRANSIT, lapses=opens + min(LAPSE, rate.per / 2),
+                after=time + rate.per + _margin(rate) - spacing(rate) / 2, period=rate.per)
+    if opens + GRACE <= slot.covered:
+        return after, slot
+    slot = replace(slot, covered=opens + GRACE)
+    return late(after, slot, slot.covered), slot
+
+
+def late(meter: Meter, slot: Slot, left: float) -> Meter:
+    """The meter after `slot` was used at `left`, later than it may be without a word. The spacing goes on as it was: only the
+    slots that would come too soon after this departure are moved back."""
+    until = left + slot.period + TRANSIT
+    if slot.after == inf or any(after <= slot.after and other >= until for after, other in meter.late):
+        return meter
+    rest = (one for one in meter.late if not (slot.after <= one[0] and until >= one[1]))
+    return replace(meter, late=(*rest, (slot.after, until)))
 
 
 def _observed(meter: Meter, now: float) -> Meter:

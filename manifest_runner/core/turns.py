@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from manifest_runner.core import pace
 from manifest_runner.core.model import Rate
-from manifest_runner.core.pace import AHEAD, Meter
+from manifest_runner.core.pace import AHEAD, Meter, Slot
 
 HOLD = 1.5
 """Seconds beyond the moment when somebody meant to come back. Processes of a busy machine are late by some hundredths."""
@@ -48,13 +48,14 @@ class Waiter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a submission that asks for its turn is told: to go in `seconds` (`why` is empty), or to ask again in `seconds`, and
-    why. `meter` and `waiter` are to be remembered; without a `waiter` its place in the queue is given up, as are those of the
-    `gone`."""
+    """What a submission that asks for its turn is told: to go in `seconds`, in a `slot`, or to ask again in `seconds`, and
+    `why`. `meter` and `waiter` are to be remembered; without a `waiter` its place in the queue is given up, as are those of
+    the `gone`."""
 
     meter: Meter
     seconds: float = 0.0
     why: str = ""
+    slot: Slot | None = None
     waiter: Waiter | None = None
     gone: tuple[str, ...] = ()
 
@@ -86,8 +87,8 @@ def ask(meter: Meter, waiters: Sequence[Waiter], name: str, *, again: bool, rate
     if goes_first(me, others, now, flying):
         return Answer(meter=meter, seconds=min(gap or YIELD, YIELD), why="turn", gone=gone,
                       waiter=replace(me, holds=now + YIELD + HOLD))
-    meter, seconds = pace.take_slot(meter, rate, now)
-    return Answer(meter=meter, seconds=seconds, gone=gone if known is None else (*gone, name))
+    meter, taken = pace.take_slot(meter, rate, now)
+    return Answer(meter=meter, seconds=max(taken.opens - now, 0.0), slot=taken, gone=gone if known is None else (*gone, name))
 
 
 def present(waiters: Iterable[Waiter], now: float) -> list[Waiter]:

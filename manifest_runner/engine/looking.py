@@ -24,7 +24,7 @@ from manifest_runner.core.model import ExternalTaskId, Job, JobDocument, JobId, 
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.polling import Experience, Kind, PollPolicy, kind_of, next_wait, took
 from manifest_runner.errors import Throttled
-from manifest_runner.ports import Clock, Provider
+from manifest_runner.ports import Clock, Departure, Provider
 
 FRUITLESS = 3
 """Hints about one job that may lead to nothing before they are ignored."""
@@ -46,9 +46,9 @@ class Paced:
         """Seconds between two questions at the pace of now."""
         return self._pace.spacing
 
-    async def submit(self, path: str, body: bytes) -> JobDocument:
+    async def submit(self, path: str, body: bytes, departure: Departure | None = None) -> JobDocument:
         """See `ports.Provider.submit`."""
-        return await self._provider.submit(path, body)
+        return await self._provider.submit(path, body, departure)
 
     async def job(self, job_id: JobId) -> JobDocument:
         """See `ports.Provider.job`; waits for its turn first."""

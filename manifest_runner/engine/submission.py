@@ -2,7 +2,8 @@
 
 Laws, in order: the intent is durable before its bytes are sent; only the stored bytes are ever sent; the job id is
 durable before anything else happens, whatever is cancelled meanwhile; what may have been sent is repeated only where the
-card says that its id replays.
+card says that its id replays. What certainly never left when a run is stopped is taken back: it holds no credits and leaves no
+doubt. `departure.py` is the moment between the two.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from manifest_runner.core.model import Intent, Job, JobDocument, JobState
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Observer, Queued
 from manifest_runner.core.polling import backoff
+from manifest_runner.engine.departure import Lapsed, SlotDeparture, Stopped
 from manifest_runner.engine.types import Halt, Options, Outside
 from manifest_runner.errors import (
     AccountEmpty,
@@ -44,6 +46,8 @@ AT_ONCE = 10
 LATEST = 0.5
 """Seconds by which a waiter may come late after a pause, so that not all come at once."""
 
+
+_STOPPED = "the run was stopped before this was sent"
 
 UNREACHABLE = 4
 """Tries where nothing even leaves: half a minute of silence helps nobody when the gateway is down."""
@@ -121,6 +125,13 @@ class Submissions:
         submission of this run can succeed; and, after the last try, what went wrong.
         """
         attempt = _Attempt(intent=intent, certain=not recorded)
+        try:
+            return await self._until_known(attempt, place, tell, recorded=recorded)
+        except anyio.get_cancelled_exc_class():
+            await self._take_back(attempt, _STOPPED, tell)
+            raise
+
+    async def _until_known(self, attempt: _Attempt, place: int, tell: Tell, *, recorded: bool) -> Job | None:
         clock, failures = self._outside.clock, 0
         started = clock.monotonic()
         while True:
@@ -128,14 +139,23 @@ class Submissions:
             if held is not None and held.state is JobState.INTENDED:  # another process is about to send this take
                 await clock.sleep(1.0)
                 continue
-            if trouble is None:
-                return held or attempt.job
+            if held is not None:
+                return held
+            if trouble is None and not attempt.is_open:
+                return attempt.job
+            if trouble is None or isinstance(trouble, Stopped):
+                await self._take_back(attempt, _STOPPED, tell)
+                return None if attempt.certain else attempt.job
+            if isinstance(trouble, Lapsed):
+                continue
             waited = clock.monotonic() - started > self._options.poll.patience
             throttled = isinstance(trouble, Throttled)  # being told to wait is no failure: the ledger says how long
             failures += not throttled
             most = min(UNREACHABLE, self._options.tries) if isinstance(trouble, NotSent) else self._options.tries
             if waited or failures >= most:
-                await self._give_up(attempt, trouble, tell)
+                # What was certainly never accepted gives its reservation back; all else stays as it is, and the next run sends
+                # the same bytes again under the same id.
+                await self._take_back(attempt, trouble.message, tell)
                 raise trouble
             if not throttled:
                 await clock.sleep(backoff(failures, clock.jitter()))
@@ -161,10 +181,8 @@ class Submissions:
                 self._leave(place)
             if isinstance(admission, Admitted):
                 attempt.admitted(admission)
-                if admission.seconds:
-                    await self._outside.clock.sleep(admission.seconds)
                 tell(Intended(intent=admission.job.intent), admission.job)
-                return None, await self._send(attempt, tell)
+                return None, await self._send(attempt, SlotDeparture(admission, self._outside, self._halted), tell)
             return (None if admission is None else admission.job), None
         finally:
             self._slots.release()
@@ -193,7 +211,7 @@ class Submissions:
                 await clock.sleep(seconds)
         return None
 
-    async def _send(self, attempt: _Attempt, tell: Tell) -> ProviderError | None:
+    async def _send(self, attempt: _Attempt, departure: SlotDeparture, tell: Tell) -> ProviderError | None:
         """One POST and its durable end, or why the same bytes must go again. Raises `Halt`."""
         job = attempt.job
         assert job is not None  # noqa: S101 - set by its admission
@@ -201,17 +219,21 @@ class Submissions:
         halting: Halt | None = None
         trouble: ProviderError | None = None
         event: Event | None = None
-        # The answer to a POST that has left must be heard and recorded even while the run is being stopped.
-        with anyio.CancelScope(shield=True):
+        # The answer to a POST that has left must be heard and recorded even while the run is being stopped: the departure
+        # shields the scope.
+        with departure.scope:
             if not job.intent.body:
                 event = InDoubt(words="its bytes are not known here: nothing was sent")
             elif attempt.certain or replays:
-                event, trouble, halting = await _post(job, self._card, self._outside, certain=attempt.certain)
-                if isinstance(trouble, Throttled):
-                    await self._slow_down(job, trouble)
+                attempt.departure = departure
+                event, trouble, halting = await _post(job, self._card, self._outside, departure, certain=attempt.certain)
                 attempt.certain = attempt.certain and not isinstance(trouble, FateUnknown)
+                attempt.departure = None
             else:
                 event = InDoubt(words="the run that was sending it ended before the answer came")
+            departure.scope.shield = True  # also where nothing left: what is known now is recorded
+            if isinstance(trouble, Throttled):
+                await self._slow_down(job, trouble)
             if halting is not None:
                 self._halt(halting.cause)  # before its place is given up: whoever waits for it must not leave any more
             if event is not None:
@@ -227,11 +249,10 @@ class Submissions:
         if asked is not None:
             self._observe(job.intent.key, asked)
 
-    async def _give_up(self, attempt: _Attempt, trouble: ProviderError, tell: Tell) -> None:
-        """After the last try: what was certainly never accepted gives its reservation back; all else stays as it is, and the
-        next run sends the same bytes again under the same id."""
-        if attempt.certain and attempt.job is not None and attempt.job.state is JobState.INTENDED:
-            event = Refused(words=trouble.message)
+    async def _take_back(self, attempt: _Attempt, words: str, tell: Tell) -> None:
+        """Give the reservation of what was certainly never accepted back. What may have been stays as it is."""
+        if attempt.certain and attempt.is_open and not attempt.has_left and attempt.job is not None:
+            event = Refused(words=words)
             with anyio.CancelScope(shield=True):
                 attempt.job = await _record(attempt.job, event, self._outside)
             tell(event, attempt.job)
@@ -244,6 +265,17 @@ class _Attempt:
     intent: Intent
     certain: bool
     job: Job | None = None
+    departure: SlotDeparture | None = None  # while a POST is under way
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is recorded and has no answer."""
+        return self.job is not None and self.job.state is JobState.INTENDED
+
+    @property
+    def has_left(self) -> bool:
+        """Whether bytes of it are under way at this moment."""
+        return self.departure is not None and self.departure.gone
 
     def admitted(self, admission: Admitted) -> None:
         job = admission.job
@@ -283,7 +315,7 @@ async def _record(job: Job, event: Event, outside: Outside) -> Job:
         raise Halt(LedgerError(what, hint=hint)) from None
 
 
-async def _post(job: Job, card: ModelCard, outside: Outside, *,
+async def _post(job: Job, card: ModelCard, outside: Outside, departure: SlotDeparture, *,
                 certain: bool) -> tuple[Event | None, ProviderError | None, Halt | None]:
     """One POST: the event that it leads to, or why the same bytes must go again, and whether the whole run must stop.
 
@@ -291,7 +323,7 @@ async def _post(job: Job, card: ModelCard, outside: Outside, *,
     to this POST alone: the reservation is held, and the id is kept.
     """
     try:
-        document: JobDocument = await outside.provider.submit(card.path, job.intent.body)
+        document: JobDocument = await outside.provider.submit(card.path, job.intent.body, departure)
     except NotSent as error:
         if not error.permanent:
             return None, error, None

@@ -562,6 +562,76 @@ async def test_over_a_socket_an_answer_that_breaks_off_leaves_the_fate_unknown(l
     thread.join(5)
 
 
+class Leaving:
+    """A departure that writes down when it was asked, and may not let go."""
+
+    def __init__(self, look: Callable[[], object] = lambda: None, refuses: bool = False) -> None:
+        self.look, self.refuses = look, refuses
+        self.seen: list[object] = []
+
+    async def leave(self) -> None:
+        self.seen.append(self.look())
+        if self.refuses:
+            raise NotSent("not now")
+
+    async def left(self) -> None:
+        self.seen.append("left")
+
+
+async def test_over_a_socket_a_submission_waits_for_its_moment_with_a_connection_and_no_byte_sent(
+        listener: socket.socket) -> None:
+    heard, taken, body = bytearray(), threading.Event(), json.dumps(ACCEPTED).encode()
+
+    def answer() -> None:
+        connection, _ = listener.accept()
+        taken.set()
+        with connection:
+            while not heard.endswith(BODY):
+                heard.extend(connection.recv(65536))
+            connection.sendall(f"HTTP/1.1 202 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    departure = Leaving(lambda: (taken.wait(5), len(heard)))
+    async with local(listener) as api:
+        assert (await api.submit(PATH, BODY, departure)).job_id == "job_1"
+    thread.join(5)
+    assert departure.seen[0] == (True, 0), "asked when the connection stands and nothing was sent"
+    assert departure.seen[-1] == "left"
+
+
+async def test_over_a_socket_what_may_not_leave_does_not(listener: socket.socket) -> None:
+    heard: list[bytes] = []
+
+    def listen() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            heard.append(connection.recv(65536))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    async with local(listener) as api:
+        error = await failure(lambda _: api.submit(PATH, BODY, Leaving(refuses=True)), answering(200))
+    thread.join(5)
+    assert (type(error), str(error)) == (NotSent, "not now")
+    assert heard == [b""], "the connection was closed without a byte"
+
+
+async def test_whatever_carries_it_a_body_waits_for_its_departure() -> None:
+    departure, bodies = Leaving(), []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        bodies.append((list(departure.seen), request.content, request.headers["Content-Length"]))
+        return httpx.Response(202, json=ACCEPTED)
+
+    async with gateway(handler) as api:
+        await api.submit(PATH, BODY, departure)
+        assert bodies == [([None, "left"], BODY, str(len(BODY)))]
+        with pytest.raises(NotSent, match="not now"):
+            await api.submit(PATH, BODY, Leaving(refuses=True))
+    assert len(bodies) == 1
+
+
 async def test_over_a_socket_no_log_line_shows_an_echoed_key(listener: socket.socket, caplog: pytest.LogCaptureFixture,
                                                             monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # this machine is never asked for through a proxy

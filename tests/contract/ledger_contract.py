@@ -218,6 +218,25 @@ class LedgerContract:
         world.now += answer.seconds
         await admitted(world.open("b"), intent("B"), limits)
 
+    async def test_a_departure_that_was_late_moves_back_what_would_share_its_window(self, world: World) -> None:
+        limits, begin = SpendingLimits(rate=Rate(count=2, per=1)), world.now
+        first = await world.open("a").admit(intent("A"), limits)
+        assert isinstance(first, Admitted)
+        assert first.slot is not None
+        await world.open("a").late(first.slot, begin + 0.3)
+        opened = []
+        for name in ("B", "C", "D"):
+            while isinstance(answer := await world.open("b").admit(intent(name), limits), Wait):
+                world.now += answer.seconds
+            assert isinstance(answer, Admitted)
+            assert answer.slot is not None
+            opened.append(answer.slot.opens - begin)
+        assert 0.5 < opened[0] < 0.6, "the one in between is not concerned"
+        assert 1.3 <= opened[1] < 1.35
+        assert opened[2] - opened[0] >= 1
+        later = await world.open("b").admit(intent("E"), SpendingLimits())
+        assert isinstance(later, Admitted)
+
     async def test_a_clock_that_was_stepped_back_delays_by_one_spacing(self, world: World) -> None:
         limits = SpendingLimits(rate=Rate(count=30, per=60))
         ledger = world.open("a")

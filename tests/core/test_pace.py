@@ -18,6 +18,7 @@ from manifest_runner.core.pace import (
     AHEAD,
     FIRST_PAUSE,
     FORGET,
+    LAPSE,
     LEEWAY,
     LONGEST_PAUSE,
     LONGEST_UNSAID,
@@ -28,11 +29,14 @@ from manifest_runner.core.pace import (
     SLOWER,
     SLOWEST,
     STEPS,
+    TRANSIT,
     Meter,
+    Slot,
     accepted,
     crowded,
     gap_of,
     is_learned,
+    late,
     pace,
     patience,
     pause_left,
@@ -68,13 +72,13 @@ def ask(meter: Meter, rate: Rate, now: float) -> tuple[Meter, float]:
 @settings(max_examples=200, deadline=None)
 def test_no_window_ever_holds_more_than_the_rate_says(rate: Rate, gaps: list[tuple[float, float]], crowd: int) -> None:
     meter, now, sent = Meter(), START, []
-    late = (MARGIN * rate.per + SLACK - LEEWAY * rate.per) * 0.99
+    lateness = (MARGIN * rate.per + SLACK - LEEWAY * rate.per) * 0.99
     for gap, jitter in gaps * max(1, min(8, 3 * rate.count // len(gaps))):
         now += gap * gap * rate.spacing * 3  # lulls and rushes
         for _ in range(crowd):
             meter, wait = ask(meter, rate, now)
             if not wait:
-                sent.append(now + jitter * late)
+                sent.append(now + jitter * lateness)
     assert busiest_window(sent, rate.per) <= rate.count
 
 
@@ -125,6 +129,70 @@ def test_an_idle_account_may_not_make_up_for_it() -> None:
     meter, _ = ask(meter, rate, START + 86400)
     _, wait = ask(meter, rate, START + 86400)
     assert wait > rate.spacing / 2
+
+
+def departures(rate: Rate, lateness: list[float], transit: list[float], count: int) -> tuple[list[float], list[float]]:
+    """When so many submissions of a busy account leave and arrive, where each leaves so many seconds after its slot opens. What
+    is later than its slot covers is told a little after it has left; what is later than its slot lasts does not leave."""
+    meter, now, left, arrived, told = Meter(), START, list[float](), list[float](), list[tuple[float, Slot]]()
+    for number in range(count):
+        while True:
+            for at, slot in [one for one in told if one[0] + 0.03 <= now]:
+                meter = late(steady(meter, now), slot, at)
+                told.remove((at, slot))
+            meter = steady(meter, now)
+            wait = turn_left(meter, rate, now)
+            if wait <= AHEAD:
+                break
+            now = min([now + wait - AHEAD, *(at + 0.03 for at, _ in told)])
+        meter, slot = take_slot(meter, rate, now)
+        at = max(now, slot.opens) + lateness[number % len(lateness)]
+        if at > slot.lapses:
+            continue
+        left.append(at)
+        arrived.append(at + transit[number % len(transit)] * TRANSIT * 0.99)
+        if at > slot.covered:
+            told.append((at, slot))
+    return left, arrived
+
+
+some_late = st.lists(st.one_of(st.just(0.0), st.floats(0, 0.05), st.floats(0, 1), st.floats(0, 12)), min_size=1, max_size=40)
+
+
+@given(rate=rates, lateness=some_late, transit=st.lists(fractions, min_size=1, max_size=7))
+@settings(max_examples=300, deadline=None)
+def test_however_late_some_leave_no_window_holds_more_where_they_say_so(rate: Rate, lateness: list[float],
+                                                                         transit: list[float]) -> None:
+    _, arrived = departures(rate, lateness, transit, min(4 * rate.count + 20, 500))
+    assert busiest_window(arrived, rate.per) <= rate.count
+
+
+@pytest.mark.parametrize("rate", [Rate(count=1, per=1), Rate(count=3, per=1), Rate(count=8, per=1), Rate(count=40, per=1),
+                                  Rate(count=30, per=60), Rate(count=100, per=3600)])
+@pytest.mark.parametrize(("every", "lateness", "least"), [(1, 0.015, 0.955), (40, 0.1, 0.9)])
+def test_a_late_departure_moves_back_what_would_share_its_window_and_nothing_else(rate: Rate, every: int, lateness: float,
+                                                                                 least: float) -> None:
+    left, arrived = departures(rate, [lateness, *[0.0] * (every - 1)], [0.0, 1.0], 12 * rate.count + 200)
+    assert busiest_window(arrived, rate.per) <= rate.count
+    assert (len(left) - 1) * rate.spacing / (max(left) - min(left)) >= least
+
+
+def test_a_slot_lasts_for_half_a_period_or_some_seconds_and_then_lapses() -> None:
+    for per, lasts in ((1, 0.5), (60, LAPSE), (3600, LAPSE)):
+        _, slot = take_slot(Meter(), Rate(count=3, per=per), START)
+        assert slot.lapses == START + lasts
+    _, free = take_slot(Meter(), None, START)
+    assert free.covered == free.lapses == float("inf"), "without a rate nothing was promised"
+
+
+def test_what_was_late_is_forgotten_when_its_window_is_over_and_told_twice_it_counts_once() -> None:
+    meter, slot = take_slot(Meter(), Rate(count=3, per=1), START)
+    once = late(meter, slot, START + 0.3)
+    assert late(once, slot, START + 0.3) == once
+    assert late(once, slot, START + 0.2) == once
+    assert len(late(once, slot, START + 0.4).late) == 1
+    assert steady(once, START + 1.3).late
+    assert steady(once, START + 1.4).late == ()
 
 
 def test_runs_with_different_rates_judge_the_last_slot_by_their_own() -> None:
@@ -362,9 +430,9 @@ def test_whatever_happens_the_pause_is_kept_the_rate_is_kept_and_the_next_turn_c
                     continue
                 if turn_left(meter, rate, now) <= AHEAD:
                     assert now >= until - 1e-5
-                    meter, ahead = take_slot(meter, rate, now)
-                    assert 0 <= ahead <= AHEAD
-                    sent.append(now + ahead)
+                    meter, slot = take_slot(meter, rate, now)
+                    assert slot.opens <= now + AHEAD
+                    sent.append(max(now, slot.opens))
         assert turn_left(meter, rate, now) <= max(spacing(rate), 1 / SLOWEST) + 1e-5, "no endless wait"
         assert (places(meter) or 1) >= 1
     assert busiest_window(sent, rate.per) <= rate.count
