@@ -1,8 +1,8 @@
 """The template engine behind `templating`: Jinja, sandboxed and stripped.
 
-Laws: this is the only module that knows Jinja, and it is imported only when an expression needs more than a name. All its
-exceptions leave as `TemplateError`. What differs from run to run, or reaches beyond the data, is taken out. Bombs that can
-be seen are refused here; those that cannot are the business of whoever runs this in a process that may be killed.
+Laws: this and `sandbox_lids` (what is refused) are the only modules that know Jinja, and they are imported only where an
+expression needs more than a name. All exceptions leave as `TemplateError`, whose words hold no path and no address of this
+machine.
 """
 
 from __future__ import annotations
@@ -16,27 +16,19 @@ from jinja2.environment import Environment
 from jinja2.exceptions import SecurityError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 from jinja2.meta import find_undeclared_variables
 from jinja2.parser import Parser
-from jinja2.runtime import Context, Undefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.runtime import Undefined
 
-from manifest_runner.core.template_values import MAX_TEXT, TemplateError, as_text, plain_json, undefined
+from manifest_runner.core.sandbox_lids import DROPPED_FILTERS, LiddedEnvironment
+from manifest_runner.core.template_values import TemplateError, as_text, plain_json, undefined
 from manifest_runner.errors import ManifestRunnerError
 
 if TYPE_CHECKING:  # the process that runs templates loads as little as it can
     from manifest_runner.core.model import Json
 
-MAX_BITS = 4096
-"""Size of a whole number inside a template."""
-
-MAX_NUMBER = MAX_TEXT
-"""The largest whole number that may be handed to a method or filter: widths, counts and fillings are bombs above it."""
-
-_KEPT_GLOBALS = ("range", "dict", "namespace")
-_DROPPED_FILTERS = ("random", "pprint", "urlize", "xmlattr")  # by chance, by memory address, or for web pages
-_WIDTHS = ("batch", "center", "format", "indent", "slice", "truncate", "wordwrap")
 _UNDEFINED_NAME = re.compile(r"'([^']+)' is undefined")
 _NO_ATTRIBUTE = re.compile(r"has no (?:attribute|element) '?([^']+?)'?$")
-_WIDE = re.compile(r"\d{3}")  # a width of three digits in a format string
+_NO_FILTER = re.compile(r"No (?:filter|test) named '?([^']+?)'?\.")
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 _SYNTAX = (  # Jinja's words, ours, and what to type
     ("unexpected end of template", "a template is opened here and never closed", "close it with }} or %}"),
@@ -74,7 +66,7 @@ class Sandbox:
     """Compiles and runs templates. `files` gives the text of a `*.j2` file or raises `UsageError`."""
 
     def __init__(self, *, files: Callable[[str], str] | None) -> None:
-        self._environment = _Environment(
+        self._environment = LiddedEnvironment(
             loader=_Loader(files), undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, finalize=_printable
         )
         self._expressions: dict[str, _Expression] = {}
@@ -145,46 +137,6 @@ class Sandbox:
             _translate(error, context, line=_line(error))
 
 
-class _Environment(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox without what is random, and with a lid on what grows."""
-
-    intercepted_binops = frozenset(("*", "**", "%", "+"))
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.globals = {name: self.globals[name] for name in _KEPT_GLOBALS}
-        for name in _DROPPED_FILTERS:
-            self.filters.pop(name, None)
-        for name in _WIDTHS:
-            self.filters[name] = _lidded(self.filters[name])
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """`left operator right`, unless the result would be enormous."""
-        if operator == "**":
-            _check(not isinstance(left, int) or not isinstance(right, int) or left.bit_length() * right <= MAX_BITS)
-        elif operator == "*":
-            for one, other in ((left, right), (right, left)):
-                if isinstance(one, int):
-                    size = one.bit_length() + other.bit_length() <= MAX_BITS if isinstance(other, int) else (
-                        not hasattr(other, "__len__") or len(other) * one <= MAX_TEXT
-                    )  # fmt: skip
-                    _check(size)
-        elif operator == "+":
-            _check(not hasattr(left, "__len__") or not hasattr(right, "__len__") or len(left) + len(right) <= MAX_TEXT)
-        elif isinstance(left, str):
-            _check_numbers(right if isinstance(right, tuple) else (right,))
-            _check(_WIDE.search(left) is None)
-        return super().call_binop(context, operator, left, right)
-
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - Jinja's own spelling
-        """A call, unless an argument is an enormous number or width."""
-        _check_numbers((*args, *kwargs.values()))
-        method = getattr(__obj, "__wrapped__", __obj)  # the sandbox wraps str.format
-        if isinstance(getattr(method, "__self__", None), str) and method.__name__ in ("format", "format_map"):
-            _check(_WIDE.search(method.__self__) is None)
-        return super().call(__context, __obj, *args, **kwargs)
-
-
 class _Loader(BaseLoader):
     """Finds `*.j2` files through the function that the caller gave."""
 
@@ -200,29 +152,6 @@ class _Loader(BaseLoader):
             return self._files(template), None, None
         except ManifestRunnerError as error:
             raise TemplateNotFound(template, error.message) from error
-
-
-def _lidded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that refuses enormous numbers."""
-
-    def checked(*args: Any, **kwargs: Any) -> Any:
-        _check_numbers((*args[1:], *kwargs.values()))
-        if function.__name__ == "do_format" and isinstance(args[0], str):
-            _check(_WIDE.search(args[0]) is None)
-        return function(*args, **kwargs)
-
-    # Jinja marks with attributes which filters want its environment or context as their first argument.
-    checked.__dict__.update(function.__dict__)
-    return checked
-
-
-def _check_numbers(values: tuple[Any, ...]) -> None:
-    _check(all(not isinstance(value, int) or abs(value) <= MAX_NUMBER for value in values))
-
-
-def _check(fits: bool) -> None:
-    if not fits:
-        raise TemplateError("the template makes something far too large", code="template-limit", hint="use smaller numbers")
 
 
 def _printable(value: Any) -> Any:
@@ -255,7 +184,7 @@ def _names_in(tree: nodes.Node, names: set[str]) -> frozenset[str]:
 
 def _translate(error: Exception, context: Mapping[str, Json], *, line: int | None) -> NoReturn:
     """Raises the `TemplateError` for anything that a template raised."""
-    message = str(getattr(error, "message", None) or error)
+    message = _ADDRESS.sub("", str(getattr(error, "message", None) or error))
     result = error if isinstance(error, TemplateError) else _described(error, message, context)
     result.line = line
     raise result from (None if result is error else error)
@@ -266,6 +195,9 @@ def _described(error: Exception, message: str, context: Mapping[str, Json]) -> T
         for words, message_instead, hint in _SYNTAX:
             if words in message:
                 return TemplateError(message_instead, code="template-syntax", hint=hint)
+        if (found := _NO_FILTER.match(message)) and found.group(1) in DROPPED_FILTERS:
+            reason = DROPPED_FILTERS[found.group(1)]
+            return TemplateError(f"templates have no filter {found.group(1)}: {reason}", code="template-syntax")
         inside = f" (in {error.name})" if error.name else ""
         return TemplateError(f"the template cannot be read: {message}{inside}", code="template-syntax")
     if isinstance(error, TemplateNotFound):
@@ -279,6 +211,9 @@ def _described(error: Exception, message: str, context: Mapping[str, Json]) -> T
         return TemplateError(message, code="undefined-name")
     if isinstance(error, SecurityError):
         return TemplateError(f"not allowed in a template: {message}", hint="templates see plain data only")
+    if isinstance(error, OSError | ImportError | LookupError) and not isinstance(error, KeyError | IndexError):
+        message = "not allowed in a template: it reaches for something outside"
+        return TemplateError(message, hint="templates see plain data only")
     if isinstance(error, OverflowError | MemoryError | RecursionError):
         message = "the template makes something far too large or too deep"
         return TemplateError(message, code="template-limit", hint="use smaller numbers")

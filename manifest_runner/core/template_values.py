@@ -28,6 +28,15 @@ MAX_NESTING = 60
 """Lists and mappings inside one another in what one expression yields."""
 
 
+_CLOCK, _CHANCE, _OUTSIDE = "no clock", "no chance", "no environment and no files"
+_NOT_HERE = {
+    **dict.fromkeys(("date", "datetime", "now", "time", "timestamp", "today", "utcnow"), _CLOCK),
+    **dict.fromkeys(("choice", "lipsum", "rand", "randint", "random", "seed", "shuffle", "uuid", "uuid4"), _CHANCE),
+    **dict.fromkeys(("env", "environ", "environment", "getenv", "open", "os", "sys"), _OUTSIDE),
+}
+"""Names that people try in templates, and why there is no such thing."""
+
+
 class TemplateError(ManifestRunnerError):
     """A template that cannot be filled.
 
@@ -48,6 +57,9 @@ class TemplateError(ManifestRunnerError):
 def undefined(name: str, known: Iterable[str]) -> TemplateError:
     """The error for a name that is not there, with the nearest ones that are."""
     names = sorted(known)
+    if name in _NOT_HERE:
+        hint = f"templates have {_NOT_HERE[name]}: a manifest must render to the same text twice; add it to vars"
+        return TemplateError(f"{name} is not defined", code="undefined-name", hint=hint, name=name)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
         hint = f"did you mean {near[0]}?"

@@ -205,7 +205,8 @@ def test_a_worker_that_answers_nonsense_is_an_error_of_the_template(
 @pytest.mark.parametrize(("text", "guess"), [
     ("prompt: plain", False), ("prompt: '{{ hero }} and {{look}}'", False), ("a: {b: {c: d}}", False),
     ("a: '{{ héro }}'", False), ("prompt: '{{ hero | upper }}'", True), ("d: '{{ beat * 2 }}'", True),
-    ("{% if a %}", True), ("a: '{{'", True), ("# duration: '{{ beat * 2 }}'\nprompt: x", False), ("a: '{{ vars.x }}'", True), ("\xff{{ \xfe }}", True),
+    ("{% if a %}", True), ("a: '{{'", True),
+    ("# duration: '{{ beat * 2 }}'\nprompt: x", False), ("a: '{{ vars.x }}'", True), ("\xff{{ \xfe }}", True),
 ])  # fmt: skip
 def test_a_look_at_the_text_tells_whether_a_template_seems_to_compute(text: str, guess: bool) -> None:
     assert confined_start.seems_to_compute(text.encode("utf-8" if "\xff" not in text else "latin-1")) is guess

@@ -89,6 +89,9 @@ def fill(text: str) -> object:
         ("{{ '%03d' | format(beat) }}{{ '%02d' % beat }}", "00505"),
         ("{{ '{:03d}'.format(beat) }}", "005"),
         ("{{ 'ab' * 3 }}", "ababab"),
+        ("{{ {'f_stop': 2}.f_stop + {'_a': 1}['_a'] }}", 3),
+        ("{{ [cam, {'move': 'tilt'}] | join('+', attribute='move') ~ 1 }}", "pan+tilt1"),
+        ("{{ '{:.1f}'.format(half) }}", "0.5"),
     ],
 )
 def test_a_template_becomes(text: str, value: object) -> None:
