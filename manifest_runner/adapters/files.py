@@ -50,23 +50,11 @@ class RepositoryFiles:
         """
         resolved = self._inside(path)
         try:
-            # Without O_NONBLOCK a FIFO would hang the open; without O_NOFOLLOW a link put there since would be followed.
-            descriptor = os.open(resolved, os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _CLOEXEC)
+            return read_regular(resolved, LARGEST_INPUT)  # links are resolved: one put there since is not followed
+        except NotRegular as error:
+            _refuse(path, str(error), error.code)
         except OSError as error:
             raise _unreadable(path, error) from None
-        try:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                _refuse(path, "is not a regular file", "not-a-file")
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                content = file.read(LARGEST_INPUT + 1) if facts.st_size <= LARGEST_INPUT else None
-        except OSError as error:
-            raise _unreadable(path, error) from None
-        finally:
-            os.close(descriptor)
-        if content is None or len(content) > LARGEST_INPUT:
-            _refuse(path, f"is larger than {LARGEST_INPUT // (1024 * 1024)} MiB", "file-too-large")
-        return content
 
     def sha256(self, path: str) -> str:
         """sha256 of a file's bytes, in hex. Raises as `read` does."""
@@ -96,6 +84,34 @@ class RepositoryFiles:
         if ".git" in (part.lower() for part in resolved.relative_to(self.root).parts):
             _refuse(path, "lies inside .git, which is never read", "outside-repository")
         return resolved
+
+
+class NotRegular(Exception):
+    """Something is there and cannot be read whole. `code` is a diagnostic's."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def read_regular(path: Path, most: int, *, links: bool = False) -> bytes:
+    """The bytes of a regular file, never waited for, and a link at the end of `path` not followed unless `links`.
+
+    Raises `NotRegular` for a pipe, a device, a folder, and for more than `most` bytes, and `OSError`.
+    """
+    # Without O_NONBLOCK a FIFO would hang the open.
+    descriptor = os.open(path, os.O_RDONLY | (0 if links else _NOFOLLOW) | _NONBLOCK | _CLOEXEC)
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise NotRegular("is not a regular file", "not-a-file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(most + 1) if facts.st_size <= most else None
+    finally:
+        os.close(descriptor)
+    if content is None or len(content) > most:
+        raise NotRegular(f"is larger than {most // (1024 * 1024)} MiB", "file-too-large")
+    return content
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:

@@ -5,26 +5,33 @@ The lock is taken on a file beside it, never on the lockfile itself: that one is
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from manifest_runner.adapters.files import write_atomically
+from manifest_runner.adapters.files import NotRegular, read_regular, write_atomically
 from manifest_runner.core import lockfile as lockfiles
 from manifest_runner.core.model import LockEntry, Lockfile, TakeKey
 from manifest_runner.errors import UsageError
 
+LARGEST = 256 * 1024 * 1024
+"""Bytes of the largest lockfile: 10,000 shots are some 12 MB."""
+
 
 def read_lockfile(path: Path, shown: str) -> tuple[Lockfile, str | None]:
     """The lockfile at `path` and the sha256 of its text in hex (None where there is none). How lines end does not count: a
-    checkout on Windows may have changed that. Raises `InvalidInput` where it is damaged."""
+    checkout on Windows may have changed that. Raises `InvalidInput` where it is damaged, `UsageError` where it is none."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path, LARGEST)
     except FileNotFoundError:
         return Lockfile(), None
+    except NotRegular as error:
+        raise UsageError(f"{shown} {error}", code="lockfile-unreadable", hint="restore it from git") from None
     except OSError as error:
-        raise UsageError(f"{shown} cannot be read: {error.strerror}", code="lockfile-unreadable") from None
+        why = "it is a link, and a lockfile is a file of its own" if error.errno == errno.ELOOP else error.strerror
+        raise UsageError(f"{shown} cannot be read: {why}", code="lockfile-unreadable") from None
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     digest = hashlib.sha256(data).hexdigest()

@@ -99,5 +99,7 @@ def _write_json(code: str, message: str, diagnostics: list[dict[str, Any]], comm
                 hint: str | None = None) -> None:
     import json  # start-up, as above
 
+    from manifest_runner.views.escaping import json_text
+
     body = {"code": code, "message": message, "hint": hint, "diagnostics": diagnostics, "next": commands}
-    click.echo(json.dumps(body, ensure_ascii=False, indent=2))
+    click.echo(json_text(json.dumps(body, ensure_ascii=False, indent=2)))

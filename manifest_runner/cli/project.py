@@ -51,7 +51,7 @@ class Project:
     def __init__(self, manifest: str, flags: Mapping[str, str | None], *, draft: bool = False) -> None:
         self.shown = manifest
         self.path = Path(manifest)
-        if not self.path.is_file():
+        if not _is_file(self.path):
             raise _no_manifest(self.path, manifest)
         self.draft = draft
         self.files = RepositoryFiles(self.path)
@@ -139,7 +139,7 @@ class Project:
         bad: dict[str, tuple[str, str]] = {}
         findings: list[Diagnostic] = []
         shots = filled.data.get("shots")
-        ids = {shot.get("id") for shot in shots if isinstance(shot, dict)} if isinstance(shots, list) else set()
+        ids = {str(shot.get("id")) for shot in shots if isinstance(shot, dict)} if isinstance(shots, list) else set()
         for index, shot in enumerate(shots if isinstance(shots, list) else []):
             for name in ("first_frame", "last_frame"):
                 value = shot.get(name) if isinstance(shot, dict) else None
@@ -199,11 +199,22 @@ def _confined(files: ReadFile | None) -> Engine:
     return ConfinedEngine(files)
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that this file system cannot have, a folder that may not be entered
+        return False
+
+
 def _no_manifest(path: Path, shown: str) -> UsageError:
     """What to say where there is no such manifest: those that are near, or how to begin."""
-    folder = path if path.is_dir() else path.parent
-    near = sorted(str(found) for suffix in _SUFFIXES for found in folder.glob(f"*{suffix}")) if folder.is_dir() else []
-    what = f"{shown} is a folder" if path.is_dir() else f"{shown} does not exist"
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+        folder = path if is_folder else path.parent
+        near = sorted(str(found) for suffix in _SUFFIXES for found in folder.glob(f"*{suffix}")) if folder.is_dir() else []
+    except OSError as error:
+        return UsageError(f"{shown} cannot be read: {error.strerror}", code="manifest-missing")
+    what = f"{shown} is a folder" if is_folder else f"{shown} is not a regular file" if is_there else f"{shown} does not exist"
     if near:
         return UsageError(what, code="manifest-missing", hint=f"there is {', '.join(near[:5])}",
                           next_commands=[command("validate", near[0])])

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from manifest_runner.adapters.clock import SystemClock
+from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular
 from manifest_runner.cli import session
 from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, lagging, plan_project
 from manifest_runner.cli.project import Project, Show
@@ -117,7 +118,9 @@ class Rendering:
             return
         again = [command("plan", self.project.shown, "--out", "plan.json")]
         try:
-            saved = json.loads(Path(path).read_bytes())
+            saved = json.loads(read_regular(Path(path), LARGEST_INPUT, links=True))
+        except NotRegular as error:
+            raise UsageError(f"{path} {error}", code="bad-plan", next_commands=again) from None
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}", code="bad-plan", next_commands=again) from None
         except (RecursionError, ValueError):

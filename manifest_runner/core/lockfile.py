@@ -41,6 +41,9 @@ _TAKE = re.compile(r"[1-9][0-9]{0,3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST, _FINEST = Decimal(10**12), -12
 _NOTHING: dict[str, Json] = {}
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_MOST_NUMBER, _DEEPEST = 2**53, 16
+_RESTORE = "restore it from git, or rebuild it from the ledger: manifest-runner lock"
 
 # What stands where in a take, in the order in which it is checked.
 _ENTRY = {".credits": dict, ".fingerprint": str, ".model": str, ".request": dict, ".external_task_id": str, ".attempt": int,
@@ -68,15 +71,18 @@ class _Shape(Exception):
 def read(text: str, *, path: str) -> Lockfile:
     """Parse a lockfile; raises `InvalidInput` with the place of what is wrong, a merge conflict included."""
     try:
-        data = json.loads(text, parse_constant=_refuse_constant)
+        data = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_mapping)
+        if _HALF.search(text) is not None:
+            json.dumps(data, ensure_ascii=False).encode()  # half of a surrogate pair can neither be shown nor written
     except (RecursionError, ValueError) as error:
         raise _syntax(text, path, error) from None
     del text  # megabytes that nothing below needs
     try:
         return from_dict(data)
+    except RecursionError as error:
+        raise _syntax("", path, error) from None
     except _Shape as error:
-        raise _invalid(path, "lockfile-shape", error.problem + error.place,
-                       hint="restore it from git, or rebuild it from the ledger: manifest-runner lock") from None
+        raise _invalid(path, "lockfile-shape", error.problem + error.place, hint=_RESTORE) from None
 
 
 def _syntax(text: str, path: str, error: Exception) -> InvalidInput:
@@ -86,10 +92,36 @@ def _syntax(text: str, path: str, error: Exception) -> InvalidInput:
         return _invalid(path, "lockfile-conflict", "the lockfile holds an unresolved merge conflict", line=line,
                         hint="keep one side of each shot's block, then run: manifest-runner lock")
     if isinstance(error, RecursionError):
-        return _invalid(path, "lockfile-syntax", "nested too deeply")
+        return _invalid(path, "lockfile-syntax", "nested too deeply", hint=_RESTORE)
     if isinstance(error, json.JSONDecodeError):
-        return _invalid(path, "lockfile-syntax", error.msg, line=error.lineno, column=error.colno)
-    return _invalid(path, "lockfile-syntax", str(error))
+        return _invalid(path, "lockfile-syntax", error.msg, line=error.lineno, column=error.colno, hint=_RESTORE)
+    if isinstance(error, UnicodeEncodeError):
+        return _invalid(path, "lockfile-syntax", "a string holds half of a surrogate pair", hint=_RESTORE)
+    hint = "keep one of the two, then run: manifest-runner lock" if isinstance(error, _Twice) else _RESTORE
+    return _invalid(path, "lockfile-syntax", str(error), hint=hint)
+
+
+def _mapping(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """A mapping, in which a key stands once: a merge that left a block twice must not decide silently which one counts."""
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise _Twice(f"the key {name[:60]!r} stands twice in one mapping")
+            seen.add(name)
+    return mapping
+
+
+class _Twice(ValueError):
+    """A key that stands twice."""
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0.0:
+        raise ValueError(f"{text[:40]} is not a number that a lockfile may hold")
+    return number
 
 
 def _refuse_constant(name: str) -> Json:
@@ -105,11 +137,12 @@ def from_dict(data: Json) -> Lockfile:
     """A lockfile from its JSON; raises an error that names the place of the first value of a wrong shape."""
     top = _expect(data, dict, "the lockfile")
     version = top.get("version")
-    if version != VERSION:
-        raise _Shape(f"version is {version!r}; this program reads version {VERSION}", "")
+    if version.__class__ is not int or version != VERSION:
+        raise _Shape(f"version is {_short(version)}; this program reads version {VERSION}", "")
     extra: dict[tuple[ShotId, int] | tuple[()], Mapping[str, Json]] = {}
     unknown = {name: value for name, value in top.items() if name not in _KNOWN_TOP}
     if unknown:
+        _check_depth(unknown, "the lockfile")
         extra[()] = unknown
     reader = _Reader()
     entries: dict[tuple[ShotId, int], LockEntry] = {}
@@ -117,13 +150,14 @@ def from_dict(data: Json) -> Lockfile:
         for number, take in _takes(shot, block).items():
             take_number = _take_number(number)
             if take_number is None:
-                raise _Shape(f"shots.{shot}.takes.{number}: a take is a number from 1", "")
+                raise _Shape(f"shots.{shot}.takes.{number[:40]}: a take is a number from 1", "")
             key = (ShotId(shot), take_number)
             try:
                 entries[key] = reader.entry(take)
             except _Shape as error:
                 raise error.below(f"shots.{shot}.takes.{number}") from None
             if not _KNOWN.issuperset(take):
+                _check_depth(take, f"shots.{shot}.takes.{number}")
                 extra[key] = {name: value for name, value in take.items() if name not in _KNOWN}
     return Lockfile(entries=entries, extra=extra, manifest=_expect(top.get("manifest", ""), str, "manifest"))
 
@@ -149,6 +183,22 @@ def _expect(value: Json, kind: type, where: str) -> Any:
     return value
 
 
+def _check_depth(value: Mapping[str, Json], where: str) -> None:
+    """Raise for containers inside one another beyond what anything here writes: what reads them later recurses."""
+    level: list[Json] = [item for item in value.values() if item.__class__ is dict or item.__class__ is list]
+    for _ in range(_DEEPEST):
+        if not level:
+            return
+        level = [item for container in level for item in (container.values() if isinstance(container, dict) else container)
+                 if item.__class__ is dict or item.__class__ is list]
+    raise _Shape("nested too deeply in ", where)
+
+
+def _short(value: Json) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
 def _expect_all(values: tuple[Json, ...], shape: Mapping[str, type]) -> None:
     """The same for many values, whose places and kinds are the keys and values of `shape`. Values that are right, as nearly all
     are, cost one comparison."""
@@ -170,12 +220,15 @@ class _Reader:
         get = _expect(take, dict, "").get
         state = get("state")
         if state.__class__ is not str or state not in _STATES:
-            raise _Shape(f"unknown state {state!r} in ", ".state")
+            raise _Shape(f"unknown state {_short(state)} in ", ".state")
         money, outputs = get("credits", _NOTHING), get("outputs", [])
         fingerprint, model, request = get("fingerprint"), get("model"), get("request")
         task, attempt, job_id, error = get("external_task_id"), get("attempt", 1), get("job_id"), get("error", "")
         job = "" if job_id is None else job_id
         _expect_all((money, fingerprint, model, request, task, attempt, job, error, outputs), _ENTRY)
+        if not 0 < attempt <= _MOST_NUMBER:
+            raise _Shape("not a number of attempts in ", ".attempt")
+        _check_depth(request, ".request")
         charged = money.get("charged")
         return LockEntry(
             state=_STATES[state], fingerprint=fingerprint, request=Request(model=model, params=request), external_task_id=task,
@@ -205,6 +258,8 @@ class _Reader:
         _expect_all((sha256, path, size), _ARTIFACT)
         if _SHA256.fullmatch(sha256) is None:
             raise _Shape("not a sha256 in ", ".sha256")
+        if not 0 <= size <= _MOST_NUMBER:
+            raise _Shape("not a number of bytes in ", ".bytes")
         return Artifact(path=path, sha256=sha256, bytes=size,
                         media=None if media is None else self._media(_expect(media, dict, ".media")))
 
@@ -216,6 +271,8 @@ class _Reader:
         _expect_all(values, _MEDIA)
         found = self._facts.get((duration, values))
         if found is None:
+            if not all(0 <= number <= _MOST_NUMBER for number in (duration, *values) if isinstance(number, int | float)):
+                raise _Shape("a number that no clip has in ", ".media")
             facts: dict[str, Any] = dict(zip(_FACTS, values, strict=True))
             found = MediaFacts(duration=float(duration), **facts)
             self._facts[duration, values] = found
@@ -226,7 +283,7 @@ def _decimal(value: str, where: str) -> Decimal:
     try:
         number = Decimal(value)
     except InvalidOperation:
-        raise _Shape(f"{value!r} is not a number of credits in ", where) from None
+        raise _Shape(f"{value[:40]!r} is not a number of credits in ", where) from None
     # Beyond these nothing is an amount of money, and 1E+999999999 would be written out with all its digits.
     if not number.is_finite() or not 0 <= number <= _MOST or number.as_tuple().exponent < _FINEST:  # type: ignore[operator]
         raise _Shape(f"{value[:40]!r} is not a number of credits in ", where)

@@ -59,7 +59,7 @@ class Watcher:
                                              dir=memory if os.access(memory, os.W_OK) else None))
         self._server = subprocess.Popen([sys.executable, "-m", "tests.fuzz.server"], cwd=ROOT, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE,
-                                        env={**_environment(self._folder, keyed=False), "PYTHONPATH": str(ROOT)})
+                                        env=_environment(self._folder, keyed=False))
         self._number = 0
         return self
 
@@ -147,6 +147,7 @@ def _environment(place: Path, *, keyed: bool) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     key = {"TRINETRA_API_KEY": KEY, "MANIFEST_RUNNER_FRAMES": "inline"} if keyed else {}
     return {**kept, **key, "HOME": str(place / "home"), "TMPDIR": str(place / "tmp"), "LC_ALL": "C.UTF-8", "COLUMNS": "120",
+            "PYTHONPATH": str(ROOT),
             "MANIFEST_RUNNER_BASE_URL": "http://127.0.0.1:9"}
 
 

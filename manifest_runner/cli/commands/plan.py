@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from manifest_runner.adapters.files import write_atomically
+from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular, write_atomically
 from manifest_runner.cli.options import manifest_argument, output_options, setting_options
 from manifest_runner.cli.planner import FRAMES_HINT, frames_unreachable, plan_project
 from manifest_runner.cli.project import Project
@@ -15,6 +15,7 @@ from manifest_runner.cli.words import command
 from manifest_runner.core.planfile import dumps
 from manifest_runner.errors import UsageError
 from manifest_runner.views.diagnostics import as_text
+from manifest_runner.views.escaping import json_text
 from manifest_runner.views.plan import plan_text
 
 
@@ -38,9 +39,9 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
     planned = plan_project(project, show, only=only, settled=False)
     if out is not None:
         _check_place(Path(out))
-        write_atomically(Path(out), dumps(planned.plan).encode())
+        write_atomically(Path(out), json_text(dumps(planned.plan)).encode())
     if style == "json" or as_json:
-        click.echo(dumps(planned.plan), nl=False)
+        click.echo(json_text(dumps(planned.plan)), nl=False)
     else:
         if show.warnings and not quiet:
             click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
@@ -58,8 +59,8 @@ def _check_place(path: Path) -> None:
     if not path.exists():
         return
     try:
-        old = json.loads(path.read_bytes())
-    except (OSError, RecursionError, ValueError):
+        old = json.loads(read_regular(path, LARGEST_INPUT, links=True))
+    except (NotRegular, OSError, RecursionError, ValueError):
         old = None
     if not isinstance(old, dict) or not {"basis", "changes"} <= old.keys():
         raise UsageError(f"{path} is there and is not a saved plan: it stays as it is", code="not-a-plan",

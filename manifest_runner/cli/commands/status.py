@@ -18,6 +18,7 @@ from manifest_runner.cli.words import command
 from manifest_runner.core.model import Action, JobState, Plan
 from manifest_runner.core.pricing import format_credits
 from manifest_runner.errors import UsageError
+from manifest_runner.views.escaping import json_text
 from manifest_runner.views.status import Standing, Step, standings, status_dict, status_text
 from manifest_runner.views.text import columns
 
@@ -49,7 +50,8 @@ def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool
     limit = min((limit for limit in limits if limit is not None), default=None)
     steps = next_steps(rows, planned.plan, manifest, draft=draft, limit=limit)
     if as_json:
-        click.echo(json.dumps(status_dict(rows, planned.jobs, steps), ensure_ascii=False, indent=2))
+        told = status_dict(rows, planned.jobs, steps)
+        click.echo(json_text(json.dumps(told, ensure_ascii=False, indent=2)))
     else:
         click.echo(status_text(rows, planned.jobs, planned.plan, show.card, steps, verbose=verbose, quiet=quiet,
                                priced=not draft))

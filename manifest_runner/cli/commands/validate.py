@@ -9,6 +9,7 @@ import click
 from manifest_runner.cli.options import manifest_argument, output_options
 from manifest_runner.cli.project import Project
 from manifest_runner.views.diagnostics import as_dict, as_text
+from manifest_runner.views.escaping import json_text
 from manifest_runner.views.text import count
 
 
@@ -27,7 +28,7 @@ def validate(manifest: str, style: str, as_json: bool, quiet: bool) -> None:
     takes = sum(shot.takes for shot in shots)
     if style == "json" or as_json:
         body = {"shots": len(shots), "takes": takes, "diagnostics": [as_dict(item) for item in show.warnings]}
-        click.echo(json.dumps(body, ensure_ascii=False, indent=2))
+        click.echo(json_text(json.dumps(body, ensure_ascii=False, indent=2)))
         return
     if show.warnings:
         click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
