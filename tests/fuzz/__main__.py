@@ -157,7 +157,10 @@ def main() -> int:
             print(f"… {figures.kinds.total():,} inputs, {rate:.0f} a second, {len(figures.findings)} findings",
                   file=sys.stderr, flush=True)
     print("\n".join(_report(figures, options.seed, time.monotonic() - began)))
-    return 1 if figures.findings else 0
+    lost = len(todo) - figures.kinds.total()
+    if lost:
+        print(f"{lost:,} inputs were not run: the fuzzer itself broke, as told above")
+    return 1 if figures.findings or lost else 0
 
 
 def _shard(todo: Sequence[str], options: argparse.Namespace, parts: multiprocessing.Queue[Figures | None]) -> None:

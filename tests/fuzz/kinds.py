@@ -112,8 +112,8 @@ def bombs(random: Random) -> Made:
                           "{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' | wordwrap(1) * 99999999 }}", "{{ " + "not " * 5000 + "1 }}"))
     tree = _grammar(random, computed=False)
     mutate(random, tree, 2, lambda _: text)
-    head = "version: 1\nshow: x\nmodel: kling-v3-omni\nshots: [{id: a, prompt: '{{ b }}'}]\nvars: {b: " + json.dumps(text) + "}\n"
-    body = head if random.random() < 0.7 else yaml_text(random, tree)
+    head = "version: 1\nshow: x\nmodel: kling-v3-omni\nshots: [{id: a, prompt: '{{ b }}'}]\n"
+    body = f"{head}vars: {{b: {json.dumps(text)}}}\n" if random.random() < 0.7 else yaml_text(random, tree)
     return Made(files={**_surroundings(random), "show.yaml": _encoded(body)}, commands=LOOKING[:4])
 
 
