@@ -37,7 +37,7 @@ from manifest_runner.adapters.answers import (
     printable,
     retry_after,
 )
-from manifest_runner.adapters.secrets import Secret, is_loopback, normal_address
+from manifest_runner.adapters.secrets import Secret, gateway_address, is_loopback, normal_address
 from manifest_runner.core.model import JobDocument, JobId, RemoteOutput
 from manifest_runner.errors import (
     AccountEmpty,
@@ -93,15 +93,13 @@ class HttpGateway:
 
     def __init__(self, base_url: str, key: Secret, *, clock: Clock, transport: httpx.AsyncBaseTransport | None = None,
                  allow_plain_http: bool = False, hidden: Sequence[str] = ()) -> None:
-        self._base = normal_address(base_url)
+        on_the_wire = transport is None and not allow_plain_http
+        self._base = gateway_address(base_url) if on_the_wire else normal_address(base_url)
         try:
             httpx.URL(self._base)
         except httpx.InvalidURL as error:
             raise UsageError(f"the gateway's address is not one: {error}", code="bad-address") from None
         self._local = is_loopback(self._base)
-        if self._base.startswith("http://") and not (self._local or allow_plain_http or transport is not None):
-            raise UsageError("the gateway's address is plain http to another machine: the key could be read on the way",
-                             code="plain-http", hint="write https://")
         self._key = key
         self._clock = clock
         self._transport = transport

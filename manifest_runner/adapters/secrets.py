@@ -96,6 +96,15 @@ def normal_address(base_url: str) -> str:
     return f"{scheme}://{shown_host}{shown_port}{parts.path.rstrip('/')}"
 
 
+def gateway_address(base_url: str) -> str:
+    """`normal_address` of a gateway that a key may be sent to: raises `UsageError` for plain http to another machine, too."""
+    address = normal_address(base_url)
+    if address.startswith("http://") and not is_loopback(address):
+        raise UsageError("the gateway's address is plain http to another machine: the key could be read on the way",
+                         code="plain-http", hint="write https://")
+    return address
+
+
 def is_loopback(address: str) -> bool:
     """Whether a web address stays on this machine. False for what is no address at all."""
     try:

@@ -1,20 +1,23 @@
 """The operator's settings: flag, then environment, then the project's configuration, then the user's own file.
 
-Every value remembers where it came from, so that `status --settings` can show it. A manifest can set none of these.
+Laws
+- Every value remembers where it came from, so that `status --settings` can show it. A manifest can set none of these.
+- The project's configuration arrives in pull requests. Where the key goes, who is called, what is listened on and what lies
+  outside the repository, it can only claim: such a `Claim` is in force nowhere until the operator says the same.
+- A variable that is set and empty is no silent default where money hangs on it.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from manifest_runner.adapters.secrets import KEY_VARIABLE
-from manifest_runner.core.model import Rate
+from manifest_runner.adapters.settings_files import Table, project_tables, toml_line, user_table
+from manifest_runner.core.model import Rate, Source
 from manifest_runner.core.validation import parse_rate
 from manifest_runner.errors import UsageError
 
@@ -34,6 +37,11 @@ VARIABLES: Mapping[str, str] = {
 }
 """Setting → environment variable. The names are those of the flags and of the configuration files."""
 
+OPERATORS_OWN = ("base-url", "key-file", "callback-url", "listen")
+"""Settings that say where the key goes or who gets in. A `state-dir` outside the repository is one of them, too."""
+
+_NEVER_EMPTY = ("base-url", "max-credits", "daily-credits", "rate", "concurrency")
+
 MOST_CREDITS = Decimal(10**12)
 """More than anybody has; a number of any length would be slow to add up."""
 
@@ -50,11 +58,29 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What the repository says of a setting that only its operator decides. `line` is how the user's own file would say it."""
+
+    name: str
+    value: str
+    source: Source
+    line: str
+    text: str
+
+    @property
+    def origin(self) -> str:
+        return f"{self.source.path}:{self.source.line}, not in force: the repository alone says so"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of one invocation. `models` holds the operator's overrides of model cards by model name."""
+    """All settings in force of one invocation, and what is claimed besides. `models` holds the overrides of model cards by
+    model name, `user_file` is where the operator's own configuration lies or would lie."""
 
     values: Mapping[str, Setting]
     models: Mapping[str, Mapping[str, Any]]
+    claims: tuple[Claim, ...] = ()
+    user_file: str = ""
 
     def text(self, name: str) -> str | None:
         return self.values[name].value
@@ -87,56 +113,82 @@ class Settings:
 
 def read_settings(root: Path, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
     """The settings in force below a repository's root."""
-    files = [*_project_files(root), *_user_file(environ)]
-    tables = [(str(path), _table(path)) for path in files]
+    project, user = project_tables(root, VARIABLES), user_table(environ, VARIABLES)
     values: dict[str, Setting] = {}
+    claims: list[Claim] = []
     for name, variable in VARIABLES.items():
-        values[name] = _one(name, variable, flags, environ, tables)
-    models: dict[str, Mapping[str, Any]] = {}
-    for _, table in reversed(tables):
-        models.update(table.get("models", {}))
-    return Settings(values=values, models=models)
+        own = _own(name, variable, flags, environ)
+        said = next((table for table in project if name in table.data), None)
+        if own is None and said is not None:
+            found = _of_project(root, name, said, user)
+            if isinstance(found, Claim):
+                claims.append(found)
+            else:
+                own = found
+        if own is None and name in user.data:
+            own = Setting(name=name, value=str(user.data[name]), origin=user.path)
+        values[name] = own or Setting(name=name, value=DEFAULTS.get(name), origin="default")
+    models = _models(project, user, claims)
+    return Settings(values=values, models=models, claims=tuple(claims), user_file=user.path)
 
 
-def _one(name: str, variable: str, flags: Mapping[str, str | None], environ: Mapping[str, str],
-         tables: list[tuple[str, dict[str, Any]]]) -> Setting:
+def _own(name: str, variable: str, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting | None:
+    """What this invocation itself says."""
     flag = flags.get(name)
     if flag is not None:
         return Setting(name=name, value=flag, origin=f"--{name}")
-    if variable and environ.get(variable):
-        return Setting(name=name, value=environ[variable], origin=variable)
-    for path, table in tables:
-        if name in table:
-            return Setting(name=name, value=str(table[name]), origin=path)
-    return Setting(name=name, value=DEFAULTS.get(name), origin="default")
+    said = environ.get(variable) if variable else None
+    if said or (said is not None and name in _NEVER_EMPTY):
+        return Setting(name=name, value=said, origin=variable)
+    return None
 
 
-def _project_files(root: Path) -> list[Path]:
-    return [path for path in (root / "manifest-runner.toml", root / "pyproject.toml") if path.is_file()]
+def _of_project(root: Path, name: str, table: Table, user: Table) -> Setting | Claim:
+    """What a file of the repository says: in force, or a claim where the operator alone decides and does not say the same."""
+    value = str(table.data[name])
+    if name in OPERATORS_OWN or (name == "state-dir" and not _is_inside(root, value)):
+        if name in user.data and str(user.data[name]) == value:
+            return Setting(name=name, value=value, origin=user.path)
+        return Claim(name=name, value=value, source=table.place(name), line=toml_line((name,), value), text=table.text)
+    if name == "state-dir":  # relative to the file that says so, wherever the command is typed
+        value = str(root / value)
+    return Setting(name=name, value=value, origin=table.path)
 
 
-def _user_file(environ: Mapping[str, str]) -> list[Path]:
-    base = environ.get("XDG_CONFIG_HOME") or (os.path.join(environ["HOME"], ".config") if environ.get("HOME") else "")  # noqa: PTH118
-    path = Path(base) / "manifest-runner" / "config.toml"
-    return [path] if base and path.is_file() else []
-
-
-def _table(path: Path) -> dict[str, Any]:
-    """The table of one file, checked: an unknown name is a mistake, not a silence."""
-    import tomllib  # only where a configuration exists: start-up time
-
+def _is_inside(root: Path, value: str) -> bool:
+    """Whether a folder lies below the root after its links are followed, and not in git's own."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}", code="settings-syntax") from None
-    if path.name == "pyproject.toml":
-        data = data.get("tool", {}).get("manifest-runner", {})
-    for name in data:
-        if name not in VARIABLES and name != "models":
-            near = difflib.get_close_matches(name, [*VARIABLES, "models"], 1)
-            raise UsageError(f"{path}: unknown setting {name!r}", code="unknown-setting",
-                             hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(VARIABLES)}")
-    return data
+        place, top = (root / value).resolve(), root.resolve()
+    except (OSError, ValueError):
+        return False
+    return place != top and place.is_relative_to(top) and ".git" not in place.relative_to(top).parts
+
+
+def _models(project: list[Table], user: Table, claims: list[Claim]) -> dict[str, Mapping[str, Any]]:
+    """The overrides of model cards: the user's own, and of the repository's what makes them more careful."""
+    models: dict[str, Mapping[str, Any]] = dict(user.models)
+    if not any(table.models for table in project):
+        return models
+    from manifest_runner.adapters.resources import load_card, model_names  # start-up: few repositories change a card
+    from manifest_runner.core.caution import split
+    from manifest_runner.core.modelcard import in_full, merged, override
+
+    for table in reversed(project):
+        for name, changes in table.models.items():
+            if name not in model_names():
+                continue
+            own = in_full(models.get(name, {}))
+            careful, doubtful = split(override(load_card(name), own), changes)
+            models[name] = merged(own, careful)
+            claims.extend(_claims(table, name, doubtful))
+    return models
+
+
+def _claims(table: Table, model: str, doubtful: Mapping[tuple[str, ...], Any]) -> Iterator[Claim]:
+    for path, value in doubtful.items():
+        whole = ("models", model, *path)
+        yield Claim(name=".".join(whole), value=str(value), source=table.place("models", whole[-1]),
+                    line=toml_line(whole, value), text=table.text)
 
 
 def key_in(environ: Mapping[str, str]) -> bool:

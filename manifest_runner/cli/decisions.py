@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.cli.project import Project
+from manifest_runner.cli.trust import refuse_claims
 from manifest_runner.cli.words import command
 from manifest_runner.core.lifecycle import UNFINISHED, Event
 from manifest_runner.core.lockfile import entry_of
@@ -30,6 +31,7 @@ def undecided(manifest: str, take: str, state_dir: str | None) -> Undecided:
     if number and not (number.isascii() and number.isdigit()):
         raise UsageError(f"{take} names no take", hint="write SH0010, or SH0010:2 for its second take")
     project = Project(manifest, {"state-dir": state_dir})
+    refuse_claims(project.settings, only={"state-dir"})
     wanted = (shot, int(number or 1))
     for account in SqliteLedger.accounts(project.state.ledger):
         ledger = SqliteLedger.open_readonly(project.state.ledger, account=account)

@@ -17,6 +17,7 @@ from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regul
 from manifest_runner.cli import session
 from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, lagging, plan_project
 from manifest_runner.cli.project import Project, Show
+from manifest_runner.cli.trust import check_gateway, refuse_claims
 from manifest_runner.cli.words import command
 from manifest_runner.core.model import Action, Limits, Plan, TakeKey
 from manifest_runner.core.outcome import Ending, Report
@@ -56,7 +57,10 @@ class Rendering:
     def __init__(self, project: Project, asked: Asked) -> None:
         self.project = project
         self.asked = asked
-        # Before anything else: without a key and without --draft nothing is read, and both ways on are said.
+        if not project.draft:  # before there is a key: whether somebody may have it is not for the repository to say
+            refuse_claims(project.settings)
+            check_gateway(project.settings)
+        # Before anything else is done: without a key and without --draft nothing is read, and both ways on are said.
         self.key = None if project.draft else session.key_of(project)
         self.account = "draft" if self.key is None else session.account(project, self.key)
         session.tightest(project, Limits())  # a limit that cannot be read is said before any plan is shown

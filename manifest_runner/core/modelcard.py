@@ -179,19 +179,25 @@ def override(card: ModelCard, mapping: JsonObject, *, source: str = "operator's 
 
     `external_task_id` may stand at the top for `jobs.external_task_id`. Raises `InvalidInput` where the result is no card.
     """
+    return card_from_data(merged(card.data, in_full(mapping)), source=source)
+
+
+def in_full(mapping: JsonObject) -> dict[str, Json]:
+    """An override without its short form."""
     wanted = dict(mapping)
     if "external_task_id" in wanted:
         jobs = wanted.get("jobs", {})
         wanted["jobs"] = {**jobs, "external_task_id": wanted.pop("external_task_id")} if isinstance(jobs, Mapping) else jobs
-    return card_from_data(_merged(card.data, wanted), source=source)
+    return wanted
 
 
-def _merged(below: JsonObject, above: JsonObject) -> dict[str, Json]:
-    merged = dict(below)
+def merged(below: JsonObject, above: JsonObject) -> dict[str, Json]:
+    """Two trees as one, mapping by mapping; elsewhere the upper one counts."""
+    both = dict(below)
     for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
+        old = both.get(key)
+        both[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return both
 
 
 # ── what can be wrong with a card ─────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ import click
 from manifest_runner.cli.options import manifest_argument, output_options, setting_options
 from manifest_runner.cli.planner import known_jobs, lagging, plan_project
 from manifest_runner.cli.project import Project
+from manifest_runner.cli.trust import refuse_claims
 from manifest_runner.cli.words import command
 from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import Action, TakeKey
@@ -31,6 +32,7 @@ def lock(manifest: str, check: bool, draft: bool, state_dir: str | None, as_json
     project = Project(manifest, {"state-dir": state_dir}, draft=draft)
     show = project.load()
     if not check:
+        refuse_claims(project.settings, only={"state-dir"})
         jobs = {TakeKey(manifest=project.name, shot=shot, take=take): entry_of(job)
                 for (shot, take), job in known_jobs(project)[0].items()}
         project.state.make()

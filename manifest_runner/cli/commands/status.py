@@ -20,7 +20,7 @@ from manifest_runner.core.pricing import format_credits
 from manifest_runner.errors import UsageError
 from manifest_runner.views.escaping import json_text
 from manifest_runner.views.status import Standing, Step, standings, status_dict, status_text
-from manifest_runner.views.text import columns
+from manifest_runner.views.text import columns, safe
 
 
 @click.command()
@@ -105,8 +105,11 @@ def _show_settings(settings: Settings, has_key: bool, as_json: bool) -> None:
     rows = [(name, setting.value or "", setting.origin if setting.value is not None else "not set")
             for name, setting in settings.values.items()]
     rows.append(("API key", "set" if has_key else "", KEY_VARIABLE if has_key else "not set"))
+    claims = [(claim.name, claim.value, claim.origin) for claim in settings.claims]
     if as_json:
-        click.echo(json.dumps({name: {"value": value or None, "origin": origin} for name, value, origin in rows}, indent=2))
+        found: dict[str, object] = {name: {"value": value or None, "origin": origin} for name, value, origin in rows}
+        found["claims"] = [{"name": name, "value": value, "origin": origin} for name, value, origin in claims]
+        click.echo(json_text(json.dumps(found, ensure_ascii=False, indent=2)))
         return
-    for line in columns([("setting", "value", "from"), *rows]):
+    for line in columns([("setting", "value", "from"), *(tuple(map(safe, row)) for row in [*rows, *claims])]):
         click.echo(line)
