@@ -40,6 +40,25 @@ def spoken(control: Json, card: ModelCard) -> str:
     return ", ".join(moves) or str(control.get("type", "no move"))
 
 
+def told(params: JsonObject, card: ModelCard) -> str:
+    """The camera of a request in film words, whether it is asked for by the camera object or in the prompt."""
+    control = params.get(card.camera.parameter)
+    prompt = str(params.get("prompt", ""))
+    if not control:
+        for name, word in card.camera.words.items():
+            if word.phrase is not None and word.phrase in prompt:
+                return name.replace("_", " ")
+    return spoken(control, card)
+
+
+def prompt_without_camera(prompt: str, card: ModelCard) -> str:
+    """The prompt less the camera's phrase at its end, which `told` tells."""
+    for word in card.camera.words.values():
+        if word.phrase is not None and prompt.endswith(f" {word.phrase}"):
+            return prompt.removesuffix(f" {word.phrase}")
+    return prompt
+
+
 def prompt_with_camera(prompt: str, camera: Camera | None) -> str:
     """The prompt with the camera's phrase behind it, after one space; unchanged where it says so already."""
     if camera is None or camera.phrase is None or camera.phrase in prompt:

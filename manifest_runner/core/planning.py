@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from manifest_runner.core.camera import spoken
+from manifest_runner.core.camera import told
 from manifest_runner.core.fingerprint import fingerprint
 from manifest_runner.core.lifecycle import UNFINISHED
 from manifest_runner.core.lockfile import entry_of
@@ -271,7 +271,7 @@ def _differences(before: Request, after: Request, card: ModelCard) -> tuple[Reas
         if name == "prompt":
             reasons.append(Reason(code=ReasonCode.PROMPT_CHANGED))
         elif name == card.camera.parameter:
-            detail = f"camera {_short(spoken(old, card))} → {_short(spoken(new, card))}"
+            detail = f"camera {_short(told(before.params, card))} → {_short(told(after.params, card))}"
             reasons.append(Reason(code=ReasonCode.PARAMETER_CHANGED, detail=detail))
         elif name not in frames:
             reasons.append(Reason(code=ReasonCode.PARAMETER_CHANGED, detail=f"{name} {_short(old)} → {_short(new)}"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from manifest_runner.adapters.resources import load_card
-from manifest_runner.core.camera import prompt_with_camera, resolve, spoken
+from manifest_runner.core.camera import prompt_with_camera, prompt_without_camera, resolve, spoken, told
 from manifest_runner.core.model import Camera
 from manifest_runner.core.modelcard import override
 
@@ -91,3 +91,13 @@ def test_what_a_word_became_is_told_in_that_word_again(move: str) -> None:
 ])
 def test_any_camera_object_is_told_in_words(control: Any, words: str) -> None:
     assert spoken(control, CARD) == words
+
+
+@pytest.mark.parametrize("word", ["static", "dolly_in"])
+def test_a_move_that_is_said_in_the_prompt_is_told_and_taken_off_again(word: str) -> None:
+    prompt = prompt_with_camera("A bridge.", resolve(word, CARD))
+    assert told({"prompt": prompt}, CARD) == word.replace("_", " ")
+    assert prompt_without_camera(prompt, CARD) == "A bridge."
+    assert prompt_without_camera("A bridge.", CARD) == "A bridge."
+    assert told({"prompt": "A bridge."}, CARD) == "no move"
+    assert told({"prompt": prompt, "camera_control": simple(pan=2)}, CARD) == "pan right 2"

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular, write_atomically
 from manifest_runner.cli.options import manifest_argument, output_options, setting_options
-from manifest_runner.cli.planner import FRAMES_HINT, frames_unreachable, plan_project
-from manifest_runner.cli.project import Project
+from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, plan_project
+from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.words import command
 from manifest_runner.core.planfile import dumps
-from manifest_runner.errors import UsageError
+from manifest_runner.errors import InvalidInput, UsageError
 from manifest_runner.views.diagnostics import as_text
 from manifest_runner.views.escaping import json_text
 from manifest_runner.views.plan import plan_text
+
+if TYPE_CHECKING:
+    from manifest_runner.views.markdown import Review
+
+_REVIEWS = ("markdown", "github")
 
 
 @click.command()
@@ -24,7 +30,8 @@ from manifest_runner.views.plan import plan_text
 @click.option("--only", multiple=True, metavar="ID", help="These shots, and those whose frames they need.")
 @click.option("--draft", is_flag=True, help="Against the draft lockfile.")
 @click.option("--out", metavar="FILE", help="Save the plan, for `render --plan FILE`.")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs.")
+@click.option("--format", "style", type=click.Choice(["text", "json", "markdown", "github"]), default="text",
+              help="For people, for programs, as a comment, or for a step of a workflow.")
 @click.option("--exit-code", is_flag=True, help="Exit with 2 where there is something to do.")
 @setting_options("state-dir", "frames")
 @output_options("json", "quiet", "verbose")
@@ -34,14 +41,26 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
 
     Needs no key, changes nothing, and spends nothing.
     """
+    if draft and style in _REVIEWS:
+        raise UsageError(f"--format {style} is for plans that cost something; a draft costs nothing",
+                         hint="leave one of the two out")
     project = Project(manifest, {"state-dir": state_dir, "frames": frames}, draft=draft)
-    show = project.load()
-    planned = plan_project(project, show, only=only, settled=False)
+    try:
+        show = project.load()
+        planned = plan_project(project, show, only=only, settled=False)
+    except InvalidInput as error:
+        if style in _REVIEWS:
+            _refused(project, error, style)
+        raise
     if out is not None:
         _check_place(Path(out))
         write_atomically(Path(out), json_text(dumps(planned.plan)).encode())
     if style == "json" or as_json:
         click.echo(json_text(dumps(planned.plan)), nl=False)
+    elif style == "markdown":
+        from manifest_runner.cli.ci import comment  # start-up: a plan for the terminal needs no hash and no HTML
+
+        click.echo(comment(project, _review(project, show, planned)), nl=False)
     else:
         if show.warnings and not quiet:
             click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
@@ -49,9 +68,32 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
         unreachable = frames_unreachable(project, show)
         if unreachable is not None and not quiet:
             click.echo(f"before it can be rendered: {unreachable}\n  hint: {FRAMES_HINT}", err=True)
+        if style == "github":
+            from manifest_runner.cli.ci import publish  # as above
+
+            publish(project, _review(project, show, planned), out or "")
         if out is not None and not quiet:
             click.echo(f"saved; carry it out with: {command('render', manifest, '--plan', out)}", err=True)
     return 2 if exit_code and not planned.plan.is_empty else 0
+
+
+def _review(project: Project, show: Show, planned: Planned) -> Review:
+    from manifest_runner.core.cutprice import locked_cut_total  # as above
+    from manifest_runner.views.markdown import Review
+
+    before = locked_cut_total(show.manifest, show.card, planned.lockfile)
+    return Review(plan=planned.plan, manifest=show.manifest, card=show.card, name=project.name, cut_before=before,
+                  warnings=show.warnings)
+
+
+def _refused(project: Project, error: InvalidInput, style: str) -> None:
+    """Say in the review, too, that there is no plan: what it said before is no longer so."""
+    from manifest_runner.cli import ci  # as above
+
+    if style == "markdown":
+        click.echo(ci.comment(project, error.diagnostics), nl=False)
+    else:
+        ci.complain(project, error.diagnostics)
 
 
 def _check_place(path: Path) -> None:
