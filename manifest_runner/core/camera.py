@@ -1,8 +1,9 @@
-"""Film words to the API's camera object. Which word moves what is the model card's business; nothing is known here."""
+"""Film words to the API's camera object, and back. Which word moves what is the model card's business, and not known here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from manifest_runner.core.fingerprint import whole
 from manifest_runner.core.model import Camera, Json, JsonObject
@@ -10,6 +11,15 @@ from manifest_runner.core.modelcard import ModelCard
 
 AMOUNT = 5
 """How far a move goes where the shot does not say, on the axis' own scale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One move for a drawing: a film word of the card (`truck_right`), or one of the API's own types (`down_back`); how far on
+    the axis' own scale, None where nothing says."""
+
+    word: str
+    amount: float | None = None
 
 
 def resolve(value: Json, card: ModelCard) -> Camera:
@@ -57,6 +67,21 @@ def prompt_without_camera(prompt: str, card: ModelCard) -> str:
         if word.phrase is not None and prompt.endswith(f" {word.phrase}"):
             return prompt.removesuffix(f" {word.phrase}")
     return prompt
+
+
+def moves(camera: Camera | None, card: ModelCard) -> tuple[Move, ...]:
+    """What the camera does, one move an axis, whether it was written in film words or in the API's own; none where it does not
+    move, `static` included only where it was said."""
+    if camera is None or (camera.control is None and camera.phrase is None):
+        return ()
+    if camera.control is None:
+        return (Move(word=camera.words.replace(" ", "_")),)
+    config: JsonObject = camera.control.get("config") or {}
+    named = {(word.axis, word.sign): name for name, word in card.camera.words.items() if word.axis is not None}
+    found = [Move(word=named.get((axis, 1 if amount > 0 else -1), axis), amount=abs(amount))
+             for axis, amount in config.items() if amount]
+    kind = str(camera.control.get("type", card.camera.type))
+    return tuple(found) if kind == card.camera.type else (Move(word=kind), *found)
 
 
 def prompt_with_camera(prompt: str, camera: Camera | None) -> str:

@@ -191,7 +191,7 @@ class Limits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """A whole shot list, filled and valid. `path` is shown to the user; `output` is the folder of the clips, relative to
-    the manifest's folder; `shots` are in the order of the cut."""
+    the manifest's folder; `shots` are in the order of the cut; `title` is for people."""
 
     path: str
     show: str
@@ -200,6 +200,7 @@ class Manifest:
     output: str
     shots: tuple[Shot, ...]
     limits: Limits = Limits()
+    title: str = ""
 
 
 # ── requests, prices, plans ───────────────────────────────────────────────────────────────────────────────────────

@@ -175,7 +175,7 @@ def _manifest(filled: Filled, card: ModelCard) -> Manifest:
     data, builder = filled.data, _ShotBuilder(card)
     output = data.get("output") or f"renders/{_stem(filled.path)}"
     return Manifest(path=filled.path, show=data["show"], sequence=data.get("sequence", ""), model=data["model"],
-                    output=output.rstrip("/"), limits=_limits(data.get("limits", {})),
+                    output=output.rstrip("/"), limits=_limits(data.get("limits", {})), title=data.get("title", ""),
                     shots=tuple(map(builder.shot, data["shots"])))
 
 

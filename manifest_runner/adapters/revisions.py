@@ -1,0 +1,86 @@
+"""Files of the repository as they stood at another git revision.
+
+Laws
+- Git is told nothing but object names, on its standard input: no word of a user or a manifest is ever an argument that it could
+  take for an option.
+- Blobs are read as they are stored. No filter, textconv, hook or helper runs, nothing is fetched (a partial clone lacks what it
+  lacks), and no `GIT_` variable of the caller's counts.
+- Links are followed inside the revision's own tree and never out of it; nothing larger than a manifest may name is read.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from manifest_runner.adapters.files import LARGEST_INPUT
+from manifest_runner.errors import UsageError
+
+# `protocol.allow=never` is what keeps a git that does not know GIT_NO_LAZY_FETCH from asking a remote for a missing blob.
+_GIT = ("git", "--no-replace-objects", "-c", "protocol.allow=never", "-c", "core.fsmonitor=false", "cat-file")
+_KEPT = ("HOME", "PATH", "SYSTEMROOT", "TMPDIR", "USERPROFILE", "XDG_CONFIG_HOME")
+_SET = {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+_LONGEST_NAME = 200
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+_LINES = re.compile(r"[\x00-\x1f\x7f]")
+_FOUND = re.compile(rb"([0-9a-f]{40,64}) (commit|blob) (\d+)\n")
+_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A commit of the repository at `root`. `name` is what the user called it. As `expansion.Sources` it reads paths relative
+    to the manifest's folder, which is `folder` from the root of the repository."""
+
+    root: Path
+    name: str
+    commit: str
+    folder: str = ""
+
+    @classmethod
+    def open(cls, root: Path, name: str, *, folder: str = "") -> Revision:
+        """The commit that `name` (branch, tag, hash, `HEAD~2`) stands for; raises `UsageError` where it stands for none."""
+        if not name or name.startswith("-") or ":" in name or len(name) > _LONGEST_NAME or _CONTROL.search(name):
+            raise _no_revision(name)
+        found = _FOUND.fullmatch(_ask(root, "--batch-check", f"{name}^{{commit}}"))
+        if found is None or found[2] != b"commit":
+            raise _no_revision(name)
+        return cls(root, name, found[1].decode(), "" if folder == "." else folder)
+
+    def read(self, path: str) -> bytes:
+        """Bytes of the file at `path`, relative to the manifest's folder; raises `UsageError` where the revision has none."""
+        whole = posixpath.normpath(posixpath.join(self.folder, path))
+        if path.startswith(("/", "\\")) or whole.startswith(("/", "..")) or _LINES.search(whole):
+            raise UsageError(f"{path} leaves the repository", code="outside-repository")
+        found = _FOUND.fullmatch(_ask(self.root, "--batch-check", f"{self.commit}:{whole}", "--follow-symlinks"))
+        if found is None or found[2] != b"blob":
+            raise UsageError(f"{path} does not exist at {self.name}", code="file-missing")
+        if int(found[3]) > LARGEST_INPUT:
+            raise UsageError(f"{path} is larger than {LARGEST_INPUT // (1024 * 1024)} MiB", code="file-too-large")
+        answer = _ask(self.root, "--batch", found[1].decode())
+        return answer[answer.index(b"\n") + 1:-1]
+
+
+def _ask(root: Path, mode: str, name: str, *options: str) -> bytes:
+    """What `git cat-file` says of one object name. Raises `UsageError` where there is no git, or no repository."""
+    environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
+    try:
+        ran = subprocess.run([*_GIT, mode, *options], cwd=root, input=f"{name}\n".encode(), capture_output=True, check=False,
+                             timeout=_SECONDS, env={**environment, **_SET, "GIT_CEILING_DIRECTORIES": str(root.parent)})
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"git cannot be asked: {getattr(error, 'strerror', None) or 'it does not answer'}", code="no-git",
+                         hint="another revision is read with git") from None
+    if ran.returncode != 0 and not ran.stdout:
+        words = ran.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2].removeprefix("fatal: ")
+        raise UsageError(f"git cannot read this repository: {words.partition(':')[0]}", code="no-git",
+                         hint="another revision is read with git")
+    return ran.stdout
+
+
+def _no_revision(name: str) -> UsageError:
+    return UsageError(f"{name or 'nothing'} is no revision of this repository", code="no-revision",
+                      hint="a branch, a tag, a commit, or HEAD~1")
