@@ -1,7 +1,7 @@
-"""The files that come with the program: model cards and JSON Schemas.
+"""The files that come with the program: model cards, JSON Schemas, and the parts of the review page.
 
-In an installed wheel they lie in `manifest_runner/schemas`; in a checkout, in `schemas` at its top. This is the only module
-that knows.
+In an installed wheel the first two lie in `manifest_runner/schemas`; in a checkout, in `schemas` at its top. The page's parts
+lie beside the view that joins them, in both. This is the only module that knows.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ def read_text(name: str) -> str:
     if not path.resolve().is_relative_to(folder) or not path.is_file():
         raise UsageError(f"{name} is not part of this installation", code="no-resource", hint="install manifest-runner again")
     return path.read_text(encoding="utf-8")
+
+
+def page_part(name: str) -> str:
+    """The text of a part of the review page (`views.report.PARTS`), its lines ended by line feeds alone."""
+    return (_PACKAGE / "views" / "page" / name).read_text(encoding="utf-8")
 
 
 def model_names() -> tuple[str, ...]:

@@ -35,6 +35,11 @@ class StateFolder:
         """The store of clips by content. Drafts have one of their own."""
         return self._part / "objects"
 
+    @property
+    def stills(self) -> Path:
+        """Small pictures of clips, which can be made again at any time."""
+        return self._part / "stills"
+
     def guard(self, name: str) -> Path:
         """The file that processes lock while they write the lockfile of the manifest `name`."""
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "Where every take stands, what was spent, what to type next.",
     "adopt": "Say that a take in doubt is this job of the gateway's.",
     "abandon": "Give a take up that is in doubt or missing.",
+    "report": "Write the review page: clips, takes, changes and credits.",
     "reel": "Cut the circled takes into one film.",
     "lock": "Rebuild the lockfile from the ledger, or check it.",
     "models": "What can be rendered, with its rules and prices.",

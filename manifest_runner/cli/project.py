@@ -99,7 +99,7 @@ class Project:
         """Read, fill and check the manifest; raises `InvalidInput` with every mistake at once."""
         data = self.files.read(self.path.name)
         try:
-            filled, findings = expansion.load(data, path=self.shown, sources=self.files, make_engine=_confined)
+            filled, findings = expansion.load(data, path=self.shown, sources=self.files, make_engine=confined)
         except InvalidInput as error:
             # Other encodings and binaries make no line that could be shown below the mistake.
             texts = error.texts or ({} if b"\0" in data else {self.shown: data.decode("utf-8", "replace")})
@@ -192,7 +192,7 @@ class Project:
         return path.relative_to(self.files.root).as_posix() if path.is_relative_to(self.files.root) else str(shown)
 
 
-def _confined(files: ReadFile | None) -> Engine:
+def confined(files: ReadFile | None) -> Engine:
     """Templates come from strangers: they run in a process of their own."""
     from manifest_runner.adapters.confined import ConfinedEngine  # only manifests that compute something need it
 

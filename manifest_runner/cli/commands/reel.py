@@ -11,7 +11,7 @@ import click
 
 from manifest_runner.cli.options import manifest_argument, output_options
 from manifest_runner.cli.project import Project
-from manifest_runner.cli.words import command
+from manifest_runner.cli.words import command, near
 from manifest_runner.core.planning import output_path
 from manifest_runner.errors import ExitCode, ShotsFailed, UsageError
 from manifest_runner.views.text import count
@@ -51,14 +51,8 @@ def reel(manifest: str, draft: bool, out: str | None, skip_missing: bool, as_jso
     else:
         left_out = f" ({count(len(missing), 'shot')} left out)" if missing else ""
         size = f"{facts.width}x{facts.height}"
-        click.echo(f"{_near(to)}: {count(len(segments), 'shot')}{left_out}, {facts.duration:.1f} s, {size}")
+        click.echo(f"{near(to)}: {count(len(segments), 'shot')}{left_out}, {facts.duration:.1f} s, {size}")
     return int(ExitCode.DONE)
-
-
-def _near(path: Path) -> Path:
-    """The path from the working folder where it lies below it."""
-    resolved = path.resolve()
-    return resolved.relative_to(Path.cwd()) if resolved.is_relative_to(Path.cwd()) else path
 
 
 def _progress(silent: bool) -> Callable[[int, int], None] | None:
