@@ -91,10 +91,12 @@ class InvalidInput(ManifestRunnerError):
     code = "invalid-input"
     exit_code = ExitCode.INVALID
 
-    def __init__(self, diagnostics: Sequence[Diagnostic], *, texts: Mapping[str, str] | None = None) -> None:
+    def __init__(self, diagnostics: Sequence[Diagnostic], *, texts: Mapping[str, str] | None = None,
+                 next_commands: Sequence[str] = ()) -> None:
         warnings = sum(item.severity == "warning" for item in diagnostics)
         counts = ((len(diagnostics) - warnings, "mistake"), (warnings, "warning"))
-        super().__init__(", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count))
+        super().__init__(", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count),
+                         next_commands=next_commands)
         self.diagnostics = tuple(diagnostics)
         self.texts = dict(texts or {})
 

@@ -89,7 +89,8 @@ def job(request: Request, *, shot: str, take: int = 1, state: JobState, attempt:
 
 def plan_of(manifest: Manifest, *, lock: Mapping[tuple[str, int], LockEntry] | None = None,
             jobs: Mapping[tuple[str, int], Job] | None = None, pictures: Mapping[str, str] | None = None,
-            files: str | Mapping[str, str] = "present", only: frozenset[str] | None = None) -> Plan:
+            files: str | Mapping[str, str] = "present", only: frozenset[str] | None = None,
+            superseded: Mapping[tuple[ShotId, int], tuple[LockEntry, ...]] | None = None) -> Plan:
     """A plan against what is there. `files` is how every clip's file stands, or a mapping from path."""
     entries = {(ShotId(shot), take): value for (shot, take), value in (lock or {}).items()}
 
@@ -98,7 +99,7 @@ def plan_of(manifest: Manifest, *, lock: Mapping[tuple[str, int], LockEntry] | N
 
     known = {(ShotId(s), t): j for (s, t), j in (jobs or {}).items()}
     stored = {(s, t, j.intent.fingerprint): j for (s, t), j in known.items() if j.state is JobState.STORED}
-    world = World(lockfile=Lockfile(entries=entries), jobs=known, stored=stored,
+    world = World(lockfile=Lockfile(entries=entries, superseded=superseded or {}), jobs=known, stored=stored,
                   pictures=pictures or {}, file_state=state)
     chosen = None if only is None else frozenset(ShotId(name) for name in only)
     return make_plan(manifest, CARD, world, only=chosen)

@@ -30,6 +30,11 @@ def manifest_argument(command: F) -> F:
     return click.argument("manifest", metavar="MANIFEST")(command)
 
 
+def manifests_argument(command: F) -> F:
+    """One manifest or several, paths."""
+    return click.argument("manifests", metavar="MANIFEST...", nargs=-1, required=True)(command)
+
+
 _OUTPUT = {
     "json": click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output."),
     "quiet": click.option("-q", "--quiet", is_flag=True, help="Only results and errors."),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -34,6 +35,8 @@ VERSION = 1
 _KNOWN = frozenset({"state", "fingerprint", "model", "request", "external_task_id", "attempt", "job_id", "credits", "error",
                     "outputs"})
 _KNOWN_TOP = frozenset({"version", "manifest", "shots"})
+SUPERSEDED = "superseded"
+"""The field of a take in which jobs stay on record that a merge did not choose. Kept as it came, like fields unknown here."""
 
 
 _STATES: dict[Json, JobState] = {state.value: state for state in JobState}
@@ -89,8 +92,10 @@ def _syntax(text: str, path: str, error: Exception) -> InvalidInput:
     """Why a text is not JSON. A conflict marker never stands in one that is: no string of JSON goes over a line's end."""
     if "\n<<<<<<< " in text or text.startswith("<<<<<<< "):
         line = text[: text.index("<<<<<<< ")].count("\n") + 1
+        next_command = shlex.join(["manifest-runner", "lock", "--resolve", path])
         return _invalid(path, "lockfile-conflict", "the lockfile holds an unresolved merge conflict", line=line,
-                        hint="keep one side of each shot's block, then run: manifest-runner lock")
+                        hint=f"it says what is in conflict, and settles what can be: {next_command}",
+                        next_commands=[next_command])
     if isinstance(error, RecursionError):
         return _invalid(path, "lockfile-syntax", "nested too deeply", hint=_RESTORE)
     if isinstance(error, json.JSONDecodeError):
@@ -128,9 +133,10 @@ def _refuse_constant(name: str) -> Json:
     raise ValueError(f"{name} is not a number that a lockfile may hold")
 
 
-def _invalid(path: str, code: str, message: str, *, line: int = 1, column: int = 1, hint: str | None = None) -> InvalidInput:
+def _invalid(path: str, code: str, message: str, *, line: int = 1, column: int = 1, hint: str | None = None,
+             next_commands: Sequence[str] = ()) -> InvalidInput:
     where = Source(path=path, line=line, column=column)
-    return InvalidInput([Diagnostic(code=code, message=message, source=where, hint=hint)])
+    return InvalidInput([Diagnostic(code=code, message=message, source=where, hint=hint)], next_commands=next_commands)
 
 
 def from_dict(data: Json) -> Lockfile:
@@ -146,6 +152,7 @@ def from_dict(data: Json) -> Lockfile:
         extra[()] = unknown
     reader = _Reader()
     entries: dict[tuple[ShotId, int], LockEntry] = {}
+    superseded: dict[tuple[ShotId, int], tuple[LockEntry, ...]] = {}
     for shot, block in _expect(top.get("shots", {}), dict, "shots").items():
         for number, take in _takes(shot, block).items():
             take_number = _take_number(number)
@@ -154,12 +161,15 @@ def from_dict(data: Json) -> Lockfile:
             key = (ShotId(shot), take_number)
             try:
                 entries[key] = reader.entry(take)
+                if SUPERSEDED in take:
+                    superseded[key] = reader.records(take[SUPERSEDED])
             except _Shape as error:
                 raise error.below(f"shots.{shot}.takes.{number}") from None
             if not _KNOWN.issuperset(take):
                 _check_depth(take, f"shots.{shot}.takes.{number}")
                 extra[key] = {name: value for name, value in take.items() if name not in _KNOWN}
-    return Lockfile(entries=entries, extra=extra, manifest=_expect(top.get("manifest", ""), str, "manifest"))
+    return Lockfile(entries=entries, extra=extra, superseded=superseded,
+                    manifest=_expect(top.get("manifest", ""), str, "manifest"))
 
 
 def _takes(shot: str, block: Json) -> dict[str, Json]:
@@ -236,6 +246,16 @@ class _Reader:
             estimated=self._amount(money.get("estimated", "0"), ".credits.estimated"),
             charged=None if charged is None else self._amount(charged, ".credits.charged"),
             outputs=self._outputs(outputs) if outputs else ())
+
+    def records(self, records: Json) -> tuple[LockEntry, ...]:
+        """The jobs of a take that a merge did not choose."""
+        read: list[LockEntry] = []
+        for record in _expect(records, list, f".{SUPERSEDED}"):
+            try:
+                read.append(self.entry(record))
+            except _Shape as error:
+                raise error.below(f".{SUPERSEDED}[{len(read)}]") from None
+        return tuple(read)
 
     def _amount(self, value: Json, where: str) -> Decimal:
         found = self._amounts.get(_expect(value, str, where))
@@ -365,4 +385,4 @@ def with_entries(lockfile: Lockfile, changed: Mapping[TakeKey, LockEntry | None]
             entries[where] = entry
         elif entry.state is JobState.FAILED:
             entries[where] = replace(present, attempt=max(present.attempt, entry.attempt))
-    return Lockfile(entries=entries, extra=extra)
+    return Lockfile(entries=entries, extra=extra, superseded=lockfile.superseded)

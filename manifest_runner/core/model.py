@@ -420,8 +420,10 @@ class LockEntry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lockfile:
     """All takes of one manifest. `extra` holds fields of newer versions, kept as they came: top-level ones under `()`, those of
-    a take under `(shot, take)`. `manifest` is the name of the file that it belongs to."""
+    a take under `(shot, take)`. `manifest` is the name of the file that it belongs to; `superseded` are jobs of a take that a
+    merge did not choose (and that stand in `extra`, too)."""
 
     entries: Mapping[tuple[ShotId, int], LockEntry] = field(default_factory=dict)
     extra: Mapping[tuple[ShotId, int] | tuple[()], JsonObject] = field(default_factory=dict)
     manifest: str = field(default="", compare=False)
+    superseded: Mapping[tuple[ShotId, int], tuple[LockEntry, ...]] = field(default_factory=dict, compare=False)

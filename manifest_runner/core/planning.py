@@ -169,12 +169,17 @@ class _Planner:
 
     def _entry(self, shot: ShotId, take: int, wanted: Fingerprint | None) -> LockEntry | None:
         """The take as it is known: the lockfile's block where that is what is wanted, else any clip that the ledger knows of
-        this very request (a prompt that was changed back is not paid for again), else the block as it is."""
+        this very request (a prompt that was changed back is not paid for again), or a job of it that a merge did not choose,
+        else the block as it is."""
         locked = self.world.lockfile.entries.get((shot, take))
         if wanted is None or (locked is not None and locked.fingerprint == wanted and locked.state is JobState.STORED):
             return locked
         job = self.world.stored.get((shot, take, wanted))
-        return locked if job is None else entry_of(job)
+        if job is not None:
+            return entry_of(job)
+        records = self.world.lockfile.superseded.get((shot, take), ())
+        return next((record for record in records if record.fingerprint == wanted
+                     and (record.state is JobState.STORED or _alive(record))), locked)
 
     def _change(self, shot: Shot, take: int, request: Request, wanted: Fingerprint | None) -> Change:
         job = self.world.jobs.get((shot.id, take))

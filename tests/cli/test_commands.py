@@ -300,3 +300,19 @@ def test_a_bomb_in_one_template_is_a_diagnostic_there_and_the_other_mistakes_are
     assert "show.yaml:12:13: error[template-limit]: the template takes too much time or memory" in ran.err
     assert "show.yaml:14:17: error[undefined-name]: nobody is not defined" in ran.err
     assert "show.yaml:15:" in ran.err
+
+
+def test_several_manifests_are_checked_in_one_call_and_the_worst_of_them_is_the_exit_code(tmp_path: Path) -> None:
+    write(tmp_path, SHOW, "good.yaml")
+    write(tmp_path, SHOW.replace("prompt: A tram", "promt: A tram"), "bad.yaml")
+    write(tmp_path, SHOW.replace("SH0020", "SH 20"), "worse.yaml")
+    ran = run(tmp_path, "validate", "bad.yaml", "good.yaml", "worse.yaml")
+    assert (ran.code, ran.out) == (2, "good.yaml: 2 shots, 2 takes, no mistakes\n")
+    assert "bad.yaml:7:5" in ran.err
+    assert "worse.yaml:8:9" in ran.err
+    found = json.loads(run(tmp_path, "validate", "bad.yaml", "good.yaml", "worse.yaml", "--json").out)
+    assert [item["source"]["path"] for item in found["diagnostics"]] == ["bad.yaml", "worse.yaml"]
+    locks = run(tmp_path, "lock", "--check", "bad.yaml", "good.yaml")
+    assert (locks.code, "good.lock.json does not agree" in locks.err, "bad.yaml:7:5" in locks.err) == (2, True, True)
+    one = json.loads(run(tmp_path, "lock", "--check", "--json", "good.yaml", "good.yaml").out)
+    assert [change["manifest"] for change in one["changes"]] == ["good.yaml"] * 4

@@ -195,3 +195,19 @@ def test_what_was_never_a_job_is_not_shown() -> None:
 
 def test_a_dropped_take_is_removed() -> None:
     assert (ShotId("SH0020"), 1) not in with_entries(lockfile(), {key("SH0020"): None}).entries
+
+
+def test_a_record_of_a_job_that_a_merge_did_not_choose_survives_a_rewrite_and_is_checked_like_a_take() -> None:
+    data = json.loads(write(lockfile(), manifest="test.yaml"))
+    take = data["shots"]["SH0010"]["takes"]["1"]
+    record = {**take, "job_id": "job_other", "mood": "dry"}
+    take["superseded"] = [record]
+    found = read(json.dumps(data), path="x")
+    assert [entry.job_id for entry in found.superseded[ShotId("SH0010"), 1]] == ["job_other"]
+    after = with_entries(found, {key("SH0010"): found.entries[ShotId("SH0010"), 1]})
+    assert json.loads(write(after, manifest="test.yaml"))["shots"]["SH0010"]["takes"]["1"]["superseded"] == [record]
+    for wrong, place in (({}, ".superseded"), ([{**record, "job_id": 3}], ".superseded[0].job_id")):
+        take["superseded"] = wrong
+        with pytest.raises(InvalidInput) as caught:
+            read(json.dumps(data), path="x")
+        assert caught.value.diagnostics[0].message.endswith("shots.SH0010.takes.1" + place)

@@ -31,7 +31,8 @@ shots:
 """
 
 _IGNORED = (".manifest-runner/", "renders/", "*.draft.lock.json")
-_ATTRIBUTES = ("*.lock.json text eol=lf linguist-generated=true",)
+_ATTRIBUTES = ("*.lock.json text eol=lf merge=manifest-runner linguist-generated=true",
+               "*.yaml text eol=lf", "*.mp4 -text", "# clips are not committed; to keep some: git lfs track '*.mp4'")
 
 
 @click.command()
@@ -64,6 +65,8 @@ def init(manifest: str, quiet: bool) -> None:
     if not quiet:
         for file in made:
             click.echo(f"wrote {file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}")
+        if (root / ".git").exists():
+            click.echo(f"once in each clone, so that git merges lockfiles shot by shot: {command('merge', '--install')}")
         click.echo(f"next: {command('render', manifest, draft=True)}")
 
 

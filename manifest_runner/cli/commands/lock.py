@@ -1,61 +1,100 @@
-"""`lock`: the lockfile from the ledger, or a check that manifest, lockfile and files agree."""
+"""`lock`: the lockfile from the ledger, a check that manifest, lockfile and files agree, or the end of a merge conflict."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import click
 
-from manifest_runner.cli.options import manifest_argument, output_options, setting_options
+from manifest_runner.cli.options import manifests_argument, output_options, setting_options
 from manifest_runner.cli.planner import known_jobs, lagging, plan_project
 from manifest_runner.cli.project import Project
+from manifest_runner.cli.several import each
 from manifest_runner.cli.trust import refuse_claims
 from manifest_runner.cli.words import command
 from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import Action, TakeKey
-from manifest_runner.errors import ExitCode
+from manifest_runner.errors import ExitCode, UsageError
 from manifest_runner.views.plan import plan_text
 from manifest_runner.views.text import count
 
 
 @click.command()
-@manifest_argument
+@manifests_argument
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 where manifest, lockfile and files disagree.")
+@click.option("--resolve", "resolving", is_flag=True, help="Merge what conflict markers in the lockfile hold apart.")
+@click.option("--keep", multiple=True, metavar="JOB", help="With --resolve: this job counts; the other stays on record.")
+@click.option("--ours", multiple=True, metavar="SHOT[:TAKE]", help="With --resolve: the upper side counts here.")
+@click.option("--theirs", multiple=True, metavar="SHOT[:TAKE]", help="With --resolve: the lower side counts here.")
 @click.option("--draft", is_flag=True, help="The draft lockfile.")
 @setting_options("state-dir")
 @output_options("json", "quiet")
-def lock(manifest: str, check: bool, draft: bool, state_dir: str | None, as_json: bool, quiet: bool) -> int:
-    """Write what the ledger knows of MANIFEST's takes into its lockfile.
+def lock(manifests: tuple[str, ...], check: bool, resolving: bool, keep: tuple[str, ...], ours: tuple[str, ...],
+         theirs: tuple[str, ...], draft: bool, state_dir: str | None, as_json: bool, quiet: bool) -> int:
+    """Write what the ledger knows of the takes of each MANIFEST into its lockfile.
 
-    Needs no key and no network. Takes that the ledger does not know stay as they are.
+    Needs no key and no network. Takes that the ledger does not know stay as they are. With --resolve a lockfile may be named
+    itself.
     """
-    project = Project(manifest, {"state-dir": state_dir}, draft=draft)
-    show = project.load()
+    if resolving or keep or ours or theirs:
+        return _resolve(manifests, resolving and not check, (keep, ours, theirs), draft, as_json=as_json, quiet=quiet)
     if not check:
-        refuse_claims(project.settings, only={"state-dir"})
-        jobs = {TakeKey(manifest=project.name, shot=shot, take=take): entry_of(job)
-                for (shot, take), job in known_jobs(project)[0].items()}
-        project.state.make()
-        changed = bool(jobs) and project.lock_writer().write(jobs)
-        if not quiet:
-            what = "the ledger knows none of its takes: nothing was changed"
-            if jobs:
-                what = f"{'rebuilt from' if changed else 'agrees with'} {count(len(jobs), 'take')} of the ledger"
-            click.echo(f"{project.lock_shown}: {what}")
-        return int(ExitCode.DONE)
+        return each(manifests, lambda manifest: _rebuild(Project(manifest, {"state-dir": state_dir}, draft=draft), quiet=quiet))
+    found: list[dict[str, Any]] = []
+    code = each(manifests, lambda manifest: _check(Project(manifest, {"state-dir": state_dir}, draft=draft),
+                                                   found if as_json else None, quiet=quiet))
+    if as_json:
+        click.echo(json.dumps({"agrees": not found, "changes": found}, indent=2))
+    return code
+
+
+def _rebuild(project: Project, *, quiet: bool) -> int:
+    project.load()
+    refuse_claims(project.settings, only={"state-dir"})
+    jobs = {TakeKey(manifest=project.name, shot=shot, take=take): entry_of(job)
+            for (shot, take), job in known_jobs(project)[0].items()}
+    project.state.make()
+    changed = bool(jobs) and project.lock_writer().write(jobs)
+    if not quiet:
+        what = "the ledger knows none of its takes: nothing was changed"
+        if jobs:
+            what = f"{'rebuilt from' if changed else 'agrees with'} {count(len(jobs), 'take')} of the ledger"
+        click.echo(f"{project.lock_shown}: {what}")
+    return int(ExitCode.DONE)
+
+
+def _check(project: Project, found: list[dict[str, Any]] | None, *, quiet: bool) -> int:
+    """Tell where manifest, lockfile and files disagree, or put it into `found` for programs."""
+    show = project.load()
     planned = plan_project(project, show)
     plan, behind = planned.plan, lagging(planned)
     wrong = [change for change in plan.changes if change.action is not Action.KEEP]
-    if as_json:
-        found = [{"shot": change.shot, "take": change.take, "action": change.action.value} for change in wrong]
-        found += [{"shot": shot, "take": take, "action": "lock"} for shot, take in behind]
-        click.echo(json.dumps({"agrees": not found, "changes": found}, indent=2))
+    if found is not None:
+        found += [{"manifest": project.shown, "shot": change.shot, "take": change.take, "action": change.action.value}
+                  for change in wrong]
+        found += [{"manifest": project.shown, "shot": shot, "take": take, "action": "lock"} for shot, take in behind]
     elif wrong:
-        click.echo(plan_text(plan, show.card, priced=not draft))
-        click.echo(f"{project.lock_shown} does not agree; next: {command('plan', manifest, draft=draft)}", err=True)
+        click.echo(plan_text(plan, show.card, priced=not project.draft))
+        click.echo(f"{project.lock_shown} does not agree; "
+                   f"next: {command('plan', project.shown, draft=project.draft)}", err=True)
     elif behind:
         click.echo(f"{project.lock_shown} lacks {count(len(behind), 'take')} that the ledger has; "
-                   f"next: {command('lock', manifest, draft=draft)}", err=True)
+                   f"next: {command('lock', project.shown, draft=project.draft)}", err=True)
     elif not quiet:
         click.echo(f"{project.lock_shown} agrees: {count(len(plan.changes), 'take')}")
     return int(ExitCode.DIFFERENCES if wrong or behind else ExitCode.DONE)
+
+
+def _resolve(files: tuple[str, ...], alone: bool, wishes: tuple[tuple[str, ...], ...], draft: bool, *, as_json: bool,
+             quiet: bool) -> int:
+    from manifest_runner.cli.resolving import Wishes, resolve  # start-up: only a merge needs it
+
+    if not alone or len(files) != 1:
+        raise UsageError("--keep, --ours and --theirs go with --resolve, which takes one lockfile or manifest",
+                         hint=command("lock", "--resolve", files[0]))
+    name = files[0]
+    path = Path(name) if name.endswith(".lock.json") else Project(name, {}, draft=draft).lock_path
+    keep, ours, theirs = wishes
+    return resolve(path, str(path), Wishes(keep=keep, ours=ours, theirs=theirs), as_json=as_json, quiet=quiet)
