@@ -37,7 +37,8 @@ def test_nothing_but_diagnostics_comes_out_of_some_hundred_inputs(watcher: Watch
 @pytest.mark.parametrize(("fault", "told"), [
     ("crash", "code: validate ended with 3"), ("traceback", "fault: Traceback"), ("signal", "signal: 6"),
     ("code", "code: validate ended with 7"), ("large", "large: "), ("escape", "control: U+001B"), ("bytes", "bytes: "),
-    ("litter", "written: repository/litter.txt"), ("above", "written: litter.txt"), ("manifest", "written: repository/show.yaml"),
+    ("litter", "written: repository/litter.txt"), ("above", "written: litter.txt"),
+    ("manifest", "written: repository/show.yaml"),
 ])
 def test_what_must_not_happen_is_seen(fault: str, told: str) -> None:
     with Watcher(fault) as planted:
