@@ -29,7 +29,7 @@ from manifest_runner.engine import Options, Outside, execute
 from manifest_runner.errors import ExitCode, StalePlan, UsageError
 from manifest_runner.views.diagnostics import as_text
 from manifest_runner.views.events import JsonLines
-from manifest_runner.views.outcome import exit_code, joined, missing, paid_and_not_here, report_dict, report_text
+from manifest_runner.views.outcome import exit_code, joined, missing, paid_and_empty, paid_and_not_here, report_dict, report_text
 from manifest_runner.views.plan import plan_text, summary
 from manifest_runner.views.progress import Lines, Progress
 from manifest_runner.views.text import count
@@ -224,7 +224,10 @@ class Rendering:
             take = f"{outcome.key.shot}:{outcome.key.take}"
             steps += [(command("adopt", shown, take, "JOB_ID"), "where the gateway's own pages show a job for it"),
                       (command("abandon", shown, take), "where they show none")]
-        failed, why = report.of(Ending.FAILED), ""
+        empty = [outcome for outcome in report.of(Ending.FAILED) if paid_and_empty(outcome)]
+        steps += [(command("abandon", shown, f"{outcome.key.shot}:{outcome.key.take}"),
+                   "gives up a job that has no clip, to buy the take again; ask the provider first") for outcome in empty[:3]]
+        failed, why = [outcome for outcome in report.of(Ending.FAILED) if not paid_and_empty(outcome)], ""
         if report.halted is not None:
             why = "once that is mended"
         elif any(not paid_and_not_here(outcome) for outcome in failed):

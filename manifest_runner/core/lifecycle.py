@@ -53,13 +53,15 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Succeeded:
-    """Done and billed. `charged` None means that the gateway did not say: the reservation counts as charged.
+    """Done and billed. `charged` None means that the gateway did not say: the reservation counts as charged. `words`
+    say what is wrong with it all the same: that there is no clip.
 
     `took` is how long the provider took, in seconds after it accepted the job, where that is known: the next schedule of looks
     is made of it, and nothing else.
     """
 
     charged: Decimal | None
+    words: str = ""
     took: float | None = field(default=None, compare=False)
 
 

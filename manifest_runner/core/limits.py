@@ -20,7 +20,7 @@ from manifest_runner.core.lifecycle import (
     Succeeded,
     next_state,
 )
-from manifest_runner.core.model import Job
+from manifest_runner.core.model import Job, JobState
 from manifest_runner.errors import BudgetExceeded, Conflict
 
 MOST_CREDITS = Decimal(10) ** 12
@@ -80,8 +80,10 @@ def apply(job: Job, event: Event) -> Job:
             return replace(after, job_id=job_id, error="")
         case InDoubt(words=words) | Failed(words=words) | Refused(words=words):
             return replace(after, error=words)
+        case Succeeded(words=words) if after.state is JobState.SUCCEEDED:
+            return replace(after, error=words)
         case Stored(artifacts=artifacts):
-            return replace(after, artifacts=artifacts)
+            return replace(after, artifacts=artifacts, error="")
     return after
 
 

@@ -20,6 +20,9 @@ from manifest_runner.engine.submission import Tell
 from manifest_runner.engine.types import Options, Outside
 from manifest_runner.errors import DownloadError, JobNotFound, MediaError, NotSent, ProviderError, Throttled, Unauthorized
 
+NO_CLIP = "succeeded without a clip"
+"""What is kept of a job that is billed and has nothing to fetch: only the provider can mend that."""
+
 DOWNLOAD_TRIES = 3
 TOLD_EVERY = 600.0
 """Seconds after which the ledger hears again of a job without news: one that nobody looks after loses its place in flight."""
@@ -75,12 +78,17 @@ def event_of(document: JobDocument, card: ModelCard, job: Job) -> Progressed | S
     the card says that failures are free, else all that was reserved."""
     state = remote_state(card, document.status)
     if state is RemoteState.SUCCEEDED:
-        return Succeeded(charged=document.credits_charged)
+        return Succeeded(charged=document.credits_charged, words="" if _address(document) else NO_CLIP)
     if state is RemoteState.FAILED:
         words = document.error or f"the gateway says {document.status}"
         silent = Decimal(0) if card.jobs.failures_are_free else job.intent.reserved
         return Failed(words=words, charged=silent if document.credits_charged is None else document.credits_charged)
     return Progressed(status=document.status, raw=document.raw[:LARGEST_RAW] if state is RemoteState.UNKNOWN else "")
+
+
+def _address(document: JobDocument) -> str | None:
+    """Where the job's clip is; None where the gateway names none."""
+    return next((output.url for output in document.outputs if output.type in ("video", "")), None)
 
 
 async def _record(job: Job, event: Event, outside: Outside, tell: Tell) -> Job:
@@ -106,9 +114,9 @@ async def bring(job_id: JobId, document: JobDocument | None, name: str, scratch_
     for attempt in range(DOWNLOAD_TRIES):
         if document is None:
             document = await outside.provider.job(job_id)
-        url = next((output.url for output in document.outputs if output.type in ("video", "")), None)
+        url = _address(document)
         if url is None:
-            raise DownloadError(f"job {job_id} succeeded without a clip", code="no-output",
+            raise DownloadError(f"job {job_id} {NO_CLIP}", code="no-output",
                                 hint="it is billed: ask the provider about it, with the job id")
         scratch = outside.store.scratch(f"{scratch_name}.{attempt}")
         try:

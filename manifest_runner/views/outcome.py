@@ -66,6 +66,8 @@ def _line(outcome: Outcome, label: str, colour: str, words: str) -> str:
 
 def _words(outcome: Outcome, *, priced: bool) -> str:
     """Why a take did not come out, and what that means for its money."""
+    if paid_and_empty(outcome):
+        return f"{outcome.words}: paid for, and only the provider can say why"
     if paid_and_not_here(outcome):
         return f"rendered and paid for, but its clip did not come: {outcome.words}"
     if outcome.ending is Ending.IN_DOUBT:
@@ -77,7 +79,14 @@ def _words(outcome: Outcome, *, priced: bool) -> str:
 
 def paid_and_not_here(outcome: Outcome) -> bool:
     """Whether a take failed on its way from the gateway to this machine only: the next run fetches it."""
-    return outcome.ending is Ending.FAILED and outcome.job is not None and outcome.job.state is JobState.SUCCEEDED
+    return (outcome.ending is Ending.FAILED and outcome.job is not None and outcome.job.state is JobState.SUCCEEDED
+            and not outcome.job.error)
+
+
+def paid_and_empty(outcome: Outcome) -> bool:
+    """Whether a take's job succeeded without a clip: another run brings none either."""
+    return (outcome.ending is Ending.FAILED and outcome.job is not None and outcome.job.state is JobState.SUCCEEDED
+            and bool(outcome.job.error))
 
 
 def _job(outcome: Outcome, words: str) -> str:

@@ -55,9 +55,16 @@ class Standing:
     remarks: tuple[str, ...] = ()
 
     @property
+    def is_empty(self) -> bool:
+        """Whether its job succeeded without a clip: nothing that this program does brings one."""
+        return self.job is not None and self.job.state is JobState.SUCCEEDED and bool(self.job.error)
+
+    @property
     def words(self) -> str:
         if self.change.action is Action.KEEP and self.remarks:
             return f"done, but look at it: {'; '.join(self.remarks)}"
+        if self.is_empty:
+            return "paid for, and the gateway has no clip of it: ask the provider, or give it up"
         if self.job is not None and self.job.state in _WORDS:
             return _WORDS[self.job.state]
         if self.job is not None and self.job.state in _ENDED and self.change.action in (Action.CREATE, Action.REPLACE):

@@ -121,6 +121,26 @@ def clear(address: str) -> None:
     urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
 
 
+def test_a_job_without_a_clip_is_a_persons_and_render_is_offered_only_for_what_it_can_do(tmp_path: Path) -> None:
+    write(tmp_path, TWO)
+    with simulator(tmp_path, "--fault", "job:no-outputs shot=A") as address:
+        ran = run(tmp_path, "render", "show.yaml", "--yes", env=live(address))
+        assert "succeeded without a clip: paid for, and only the provider can say why" in ran.out
+        assert [line for line in ran.err.splitlines() if line.startswith("next:")] == [
+            "next: manifest-runner abandon show.yaml A:1   (gives up a job that has no clip, to buy the take again; ask the "
+            "provider first)"]
+        said = run(tmp_path, "status", "show.yaml")
+        assert "paid for, and the gateway has no clip of it: ask the provider, or give it up" in said.out
+        assert [line.partition("   (")[0] for line in said.out.splitlines() if "next:" in line] == [
+            "next: manifest-runner abandon show.yaml A:1"]
+        write(tmp_path, TWO + "  - {id: C, prompt: three}\n")
+        assert "next: manifest-runner render show.yaml" in run(tmp_path, "status", "show.yaml").out
+        clear(address)
+        assert run(tmp_path, "abandon", "show.yaml", "A:1", "--yes").code == 0
+        assert run(tmp_path, "render", "show.yaml", "--yes", env=live(address)).code == 0
+        assert books(address)["totals"]["jobs"] == 4
+
+
 def test_one_take_that_cannot_be_finished_does_not_keep_the_rest(tmp_path: Path) -> None:
     write(tmp_path, ONE)
     with simulator(tmp_path, "--fault", "job:no-outputs@1") as address:

@@ -64,7 +64,7 @@ def next_steps(rows: Sequence[Standing], plan: Plan, manifest: str, *, draft: bo
     todo = [row for row in rows if row.change.action is not Action.KEEP]
     if not todo:
         return [(command(verb, manifest, draft=draft), "") for verb in ("reel", "report") if verb in COMMANDS]
-    if all(_state(row) is JobState.IN_DOUBT for row in todo):
+    if all(_state(row) is JobState.IN_DOUBT or row.is_empty for row in todo):
         return steps
     fresh = any(row.change.action in (Action.CREATE, Action.REPLACE) for row in todo)
     if draft or not fresh:
@@ -87,6 +87,9 @@ def _decisions(rows: Sequence[Standing], manifest: str) -> list[Step]:
     for take in takes[JobState.IN_DOUBT]:
         steps += [(command("adopt", manifest, take, "JOB_ID"), "where the gateway's own pages show a job for it"),
                   (command("abandon", manifest, take), "where they show none")]
+    empty = [f"{row.change.shot}:{row.change.take}" for row in rows if row.is_empty][:3]
+    steps += [(command("abandon", manifest, take), "gives up a job that has no clip, to buy the take again; ask the provider first")
+              for take in empty]
     # The gateway is asked about these again by each render.
     return steps + [(command("abandon", manifest, take), "to wait for it no longer") for take in takes[JobState.MISSING]]
 
