@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,12 +27,12 @@ from typing import TypeVar
 
 from manifest_runner.adapters import ledger_schema as schema
 from manifest_runner.adapters.ledger_books import Books, detail_of
-from manifest_runner.adapters.ledger_rows import Row, changed_row, from_micro, new_row, sealed, to_micro
+from manifest_runner.adapters.ledger_rows import Row, as_recorded, changed_row, from_micro, new_row, sealed, to_micro
 from manifest_runner.adapters.ledger_runs import RunMark, is_alive
 from manifest_runner.core import limits as rules
 from manifest_runner.core import pace, turns
 from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Abandoned, Event, Intended, Progressed, Submitted
-from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState, Request
+from manifest_runner.core.model import ExternalTaskId, Fingerprint, Intent, Job, JobId, JobState, LockEntry, Request, ShotId
 from manifest_runner.core.pace import Patience, Slot
 from manifest_runner.errors import LedgerError, ManifestRunnerError
 from manifest_runner.ports import Admission, Admitted, Held, SpendingLimits, Wait
@@ -214,16 +214,18 @@ class SqliteLedger:
             rows = self._books.rows("manifest = ? ORDER BY shot, take, attempt, seq", manifest)
             return [self._books.job(row) for row in rows]
 
-    def history_beyond(self, manifest: str, held: Collection[tuple[str, int, str]]) -> list[Job]:
+    def history_beyond(self, manifest: str, held: Mapping[tuple[ShotId, int, Fingerprint], LockEntry]) -> list[Job]:
         """The same without what a plan learns nothing from. `held` are the clips, by shot, take and fingerprint, that the
-        lockfile has: of a take whose latest attempt was stored and is one of them, only other stored clips are told."""
+        lockfile has: of a take whose latest attempt was stored and is one of them, only other stored clips are told, and those
+        of which the lockfile says something else."""
         with schema.translated(self._path):
-            settled: dict[tuple[str, int], bool] = {}
+            settled: dict[tuple[ShotId, int], bool] = {}
             outline = self._books.outline(manifest)
-            for _, clip, state in outline:  # of each take the last one stands, which is its latest attempt
+            for _, clip, state, _ in outline:  # of each take the last one stands, which is its latest attempt
                 settled[clip[:2]] = state == JobState.STORED and clip in held
-            wanted = {seq for seq, clip, state in outline
-                      if not settled[clip[:2]] or (state == JobState.STORED and clip not in held)}
+            wanted = {seq for seq, clip, state, outputs in outline
+                      if not settled[clip[:2]] or (state == JobState.STORED
+                                                   and (clip not in held or not as_recorded(held[clip], outputs)))}
             few = f"seq IN ({', '.join(map(str, wanted))})" if len(wanted) <= FEW_ROWS else "TRUE"
             rows = self._books.rows(f"manifest = ? AND {few} ORDER BY shot, take, attempt, seq", manifest)
             return [self._books.job(row) for row in rows if row.seq in wanted]

@@ -17,7 +17,7 @@ from pathlib import Path
 from manifest_runner.adapters import ledger_schema as schema
 from manifest_runner.adapters.ledger_rows import COLUMNS, OF_JOB, Row, job_of
 from manifest_runner.core.lifecycle import Event, Intended, Progressed, Stored, Succeeded
-from manifest_runner.core.model import Job, Request
+from manifest_runner.core.model import Fingerprint, Job, Request, ShotId
 from manifest_runner.core.pace import Meter
 from manifest_runner.core.turns import Waiter
 from manifest_runner.errors import LedgerError
@@ -43,6 +43,10 @@ SELECT account, scope, name, part, cost * ?1, held * ?1, flying * ?1 FROM ({sche
 ON CONFLICT (account, scope, name, part)
 DO UPDATE SET cost = cost + excluded.cost, held = held + excluded.held, flying = flying + excluded.flying
 """  # noqa: S608
+
+
+Outline = tuple[int, tuple[ShotId, int, Fingerprint], str, tuple[str | None, str]]
+"""Of one attempt: its number, its take with the fingerprint, its state, and its job with the artifacts as they are written."""
 
 
 class Books:
@@ -71,13 +75,13 @@ class Books:
         """The account's rows that meet an SQL condition of ours, which may end in an order."""
         return [Row._make(found) for found in self.execute(f"{_SELECT} {self._mine} AND {condition}", self._account, *values)]
 
-    def outline(self, manifest: str) -> list[tuple[int, tuple[str, int, str], str]]:
-        """Of every attempt of a manifest, by shot, take and attempt: its number, its take with the fingerprint, its state.
+    def outline(self, manifest: str) -> list[Outline]:
+        """Every attempt of a manifest, by shot, take and attempt.
         Quick, because no request is read and no seal checked: it says which rows to read, and nothing is done upon it alone."""
-        statement = ("SELECT seq, shot, take, fingerprint, state FROM jobs "  # noqa: S608
+        statement = ("SELECT seq, shot, take, fingerprint, state, job_id, artifacts FROM jobs "  # noqa: S608
                      f"WHERE {self._mine} AND manifest = ? ORDER BY shot, take, attempt, seq")
-        return [(seq, (shot, take, wanted), state)
-                for seq, shot, take, wanted, state in self.execute(statement, self._account, manifest)]
+        return [(seq, (shot, take, wanted), state, (job_id, artifacts))
+                for seq, shot, take, wanted, state, job_id, artifacts in self.execute(statement, self._account, manifest)]
 
     def job(self, row: Row) -> Job:
         """The job of a row. Raises `LedgerError` where it is not what was once written."""

@@ -21,6 +21,7 @@ from manifest_runner.core.model import (
     Job,
     JobId,
     JobState,
+    LockEntry,
     MediaFacts,
     Request,
     ShotId,
@@ -113,6 +114,16 @@ def job_of(row: Row) -> Job:
         charged=None if row.charged is None else from_micro(row.charged), error=row.error,
         artifacts=() if row.artifacts == "[]" else tuple(_artifact(item) for item in json.loads(row.artifacts)),
     )
+
+
+def as_recorded(entry: LockEntry, recorded: tuple[str | None, str]) -> bool:
+    """Whether a block of the lockfile says of a job's clips what a row does, given as its job and its artifacts as they are
+    written; a block of another job does not speak of this one. Quick: nothing is parsed."""
+    job_id, artifacts = recorded
+    if entry.job_id != job_id:
+        return True
+    return artifacts.count('"sha256":') == len(entry.outputs) and all(
+        f'"sha256":"{clip.sha256}","bytes":{clip.bytes},' in artifacts for clip in entry.outputs)
 
 
 def sealed(row: Row) -> Row:

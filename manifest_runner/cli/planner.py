@@ -23,7 +23,7 @@ from manifest_runner.core.model import (
     ShotFrame,
     ShotId,
 )
-from manifest_runner.core.planning import Where, World, make_plan
+from manifest_runner.core.planning import Where, World, is_overruled, make_plan
 from manifest_runner.errors import UsageError
 
 Stored = tuple[ShotId, int, Fingerprint]
@@ -66,6 +66,18 @@ def lagging(planned: Planned) -> dict[Where, LockEntry]:
             and change.entry is not planned.lockfile.entries.get((change.shot, change.take))}
 
 
+def overruled(planned: Planned) -> str | None:
+    """What to say where the lockfile names other bytes for a job than this machine's ledger has; None where it does not."""
+    names = [f"{change.shot} t{change.take}" for change in planned.plan.changes
+             if change.entry is not None and (locked := planned.lockfile.entries.get((change.shot, change.take))) is not None
+             and locked is not change.entry and is_overruled(locked, change.entry)]
+    if not names:
+        return None
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (f"the lockfile names another clip than this machine's ledger for {', '.join(names[:3])}{more}: "
+            "the ledger's counts, and the next render or lock writes it")
+
+
 def frames_unreachable(project: Project, show: Show) -> str | None:
     """Why a picture of this show cannot reach the gateway as things are set up; None where all can. Known before anything is
     spent, so that no run stops in the middle for it."""
@@ -79,14 +91,15 @@ def frames_unreachable(project: Project, show: Show) -> str | None:
     return None
 
 
-def held_clips(lockfile: Lockfile) -> frozenset[Stored]:
-    """The clips that the lockfile holds whole, by take and fingerprint: of these the ledger has nothing to tell a plan."""
-    return frozenset((shot, take, entry.fingerprint) for (shot, take), entry in lockfile.entries.items()
-                     if entry.state is JobState.STORED and entry.outputs)
+def held_clips(lockfile: Lockfile) -> dict[Stored, LockEntry]:
+    """The clips that the lockfile holds whole, by take and fingerprint: of these the ledger has nothing to tell a plan, unless
+    it knows other bytes of the job."""
+    return {(shot, take, entry.fingerprint): entry for (shot, take), entry in lockfile.entries.items()
+            if entry.state is JobState.STORED and entry.outputs}
 
 
 def known_jobs(project: Project, account: str | None = None, *,
-               held: Collection[Stored] | None = None) -> tuple[dict[Where, Job], dict[Stored, Job]]:
+               held: Mapping[Stored, LockEntry] | None = None) -> tuple[dict[Where, Job], dict[Stored, Job]]:
     """The ledger's latest job of every take of this manifest, and by take and fingerprint those whose clip was stored, but for
     the clips that are `held` elsewhere; nothing where there is no ledger yet."""
     path = project.state.ledger

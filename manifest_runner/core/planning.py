@@ -7,7 +7,7 @@ branches on them. Where ledger and lockfile disagree, the ledger wins: it is the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from manifest_runner.core.camera import told
@@ -170,11 +170,13 @@ class _Planner:
     def _entry(self, shot: ShotId, take: int, wanted: Fingerprint | None) -> LockEntry | None:
         """The take as it is known: the lockfile's block where that is what is wanted, else any clip that the ledger knows of
         this very request (a prompt that was changed back is not paid for again), or a job of it that a merge did not choose,
-        else the block as it is."""
+        else the block as it is. A block that names other bytes for a job than the ledger has was edited: the ledger's count."""
         locked = self.world.lockfile.entries.get((shot, take))
-        if wanted is None or (locked is not None and locked.fingerprint == wanted and locked.state is JobState.STORED):
+        if wanted is None:
             return locked
         job = self.world.stored.get((shot, take, wanted))
+        if locked is not None and locked.fingerprint == wanted and locked.state is JobState.STORED:
+            return locked if job is None or not is_overruled(locked, entry_of(job)) else entry_of(job)
         if job is not None:
             return entry_of(job)
         records = self.world.lockfile.superseded.get((shot, take), ())
@@ -217,6 +219,8 @@ class _Planner:
 
     def _kept(self, shot: Shot, take: int, entry: LockEntry, request: Request, wanted: Fingerprint | None) -> Change:
         place = output_path(self.manifest, shot.id, take)
+        if entry.outputs[0].path != place:  # where a clip belongs is the manifest's to say
+            entry = replace(entry, outputs=(replace(entry.outputs[0], path=place), *entry.outputs[1:]))
         state = self.world.file_state(place, entry.outputs[0])
         if state == "present":
             action, reasons = Action.KEEP, _UNCHANGED
@@ -251,6 +255,12 @@ def _alive(entry: LockEntry) -> bool:
     """Whether a lockfile's block stands for a job that exists, or may: without a ledger it must be asked about, never bought
     again."""
     return entry.state is JobState.IN_DOUBT or (entry.state in UNFINISHED and entry.job_id is not None)
+
+
+def is_overruled(locked: LockEntry, known: LockEntry) -> bool:
+    """Whether a block of the lockfile names other bytes for a job than the ledger recorded when they came."""
+    return locked.job_id is not None and locked.job_id == known.job_id and locked.outputs != known.outputs and (
+        [(clip.sha256, clip.bytes) for clip in locked.outputs] != [(clip.sha256, clip.bytes) for clip in known.outputs])
 
 
 def is_stale(change: Change) -> bool:

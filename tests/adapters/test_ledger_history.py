@@ -19,6 +19,7 @@ from manifest_runner.core.model import (
     ExternalTaskId,
     Fingerprint,
     Job,
+    JobId,
     JobState,
     LockEntry,
     Lockfile,
@@ -127,7 +128,7 @@ def test_behind_a_clip_that_is_held_only_other_clips_are_told(ledger: SqliteLedg
     for prompt in PROMPTS:  # changed back to two, the clip of two is fetched, not bought again
         manifest = manifest_of(f"shots:\n  - {{id: A, prompt: {prompt}}}\n")
         assert plan(manifest, lockfile, part) == plan(manifest, lockfile, ledger.history(name))
-    assert len(ledger.history_beyond(name, ())) == 2
+    assert len(ledger.history_beyond(name, {})) == 2
     assert last.intent.fingerprint == lockfile.entries[ShotId("A"), 1].fingerprint
 
 
@@ -144,13 +145,37 @@ def test_what_the_lockfile_holds_is_not_read_and_what_is_unfinished_is(ledger: S
         there = job(REQUESTS[shot, "one"], shot=shot, state=state)
         key = TakeKey(manifest="two.yaml", shot=ShotId(shot), take=1)
         insert(ledger, replace(there, intent=replace(there.intent, key=key, external_task_id=ExternalTaskId(f"two.{shot}"))))
-    held = {(shot, 1, job(REQUESTS[shot, "one"], shot=shot, state=state).intent.fingerprint) for shot, state in states.items()}
+    held = held_clips(Lockfile(entries={(ShotId(shot), 1): entry(REQUESTS[shot, "one"], shot=shot) for shot in states}))
     assert [found.intent.key.shot for found in ledger.history_beyond("two.yaml", held)] == ["B"]
-    assert len(ledger.history_beyond("two.yaml", {("A", 1, Fingerprint("sha256:other"))})) == 2
+    other = {(ShotId("A"), 1, Fingerprint("sha256:other")): entry(REQUESTS["A", "one"], shot="A")}
+    assert len(ledger.history_beyond("two.yaml", other)) == 2
+
+
+def test_a_block_that_names_other_bytes_of_a_job_than_the_ledger_is_overruled_and_another_job_s_is_not(
+        ledger: SqliteLedger) -> None:
+    known, name = record(ledger, "edited.yaml", "one", JobState.STORED, 1), "edited.yaml"
+    block = replace(entry(REQUESTS["A", "one"], shot="A"), job_id=known.job_id, outputs=known.artifacts)
+    clip = known.artifacts[0]
+    manifest = manifest_of("shots:\n  - {id: A, prompt: one}\n")
+    for outputs in ((replace(clip, sha256="0" * 64),), (replace(clip, bytes=clip.bytes + 1),), (clip, clip)):
+        lockfile = Lockfile(entries={(ShotId("A"), 1): replace(block, outputs=outputs)})
+        part = ledger.history_beyond(name, held_clips(lockfile))
+        assert part == [known]
+        change = plan(manifest, lockfile, part).changes[0]
+        assert change.entry is not None
+        assert [(one.sha256, one.bytes) for one in change.entry.outputs] == [(clip.sha256, clip.bytes)]
+        assert change == plan(manifest, lockfile, ledger.history(name)).changes[0]
+    theirs = replace(block, job_id=JobId("job_of_another_machine"), outputs=(replace(clip, sha256="0" * 64),))
+    for believed in (block, theirs):
+        lockfile = Lockfile(entries={(ShotId("A"), 1): believed})
+        assert ledger.history_beyond(name, held_clips(lockfile)) == []
+        found = plan(manifest, lockfile, ledger.history(name)).changes[0].entry
+        assert found is not None
+        assert found.outputs[0].sha256 == believed.outputs[0].sha256
 
 
 def test_a_clip_without_bytes_in_the_lockfile_is_not_held() -> None:
     there = entry(REQUESTS["A", "one"], shot="A")
-    assert held_clips(Lockfile(entries={(ShotId("A"), 1): there})) == {("A", 1, there.fingerprint)}
+    assert held_clips(Lockfile(entries={(ShotId("A"), 1): there})) == {("A", 1, there.fingerprint): there}
     assert not held_clips(Lockfile(entries={(ShotId("A"), 1): replace(there, outputs=())}))
     assert not held_clips(Lockfile(entries={(ShotId("A"), 1): replace(there, state=JobState.SUBMITTED)}))

@@ -167,10 +167,30 @@ def test_a_lockfile_that_a_kill_left_behind_the_ledger_is_noticed_and_caught_up_
     del lacking["shots"]["SH0020"]
     lock.write_text(json.dumps(lacking))
     checked = run(tmp_path, "lock", "show.yaml", "--check", "--draft")
-    assert (checked.code, "lacks 1 take that the ledger has; next: manifest-runner lock" in checked.err) == (1, True)
+    assert (checked.code, "does not have 1 take as the ledger has; next: manifest-runner lock" in checked.err) == (1, True)
     assert run(tmp_path, "render", "show.yaml", "--draft").out.startswith("Nothing to do: 2 kept.")
     assert lock.read_bytes() == text
     assert run(tmp_path, "lock", "show.yaml", "--check", "--draft").code == 0
+
+
+def test_a_clip_s_hash_or_path_edited_in_the_lockfile_is_overruled_by_the_ledger_and_said(tmp_path: Path) -> None:
+    write(tmp_path, SHOW)
+    run(tmp_path, "render", "show.yaml", "--draft")
+    lock = tmp_path / "show.draft.lock.json"
+    text = lock.read_bytes()
+    (true,) = {take["outputs"][0]["sha256"] for take in json.loads(text)["shots"]["SH0020"]["takes"].values()}
+    lock.write_bytes(text.replace(true.encode(), b"0" * 64))
+    said = "the lockfile names another clip than this machine's ledger for SH0020 t1: the ledger's counts"
+    assert said in run(tmp_path, "plan", "show.yaml", "--draft").err
+    assert said in run(tmp_path, "status", "show.yaml", "--draft").err
+    checked = run(tmp_path, "lock", "show.yaml", "--check", "--draft")
+    assert (checked.code, said in checked.err) == (1, True)
+    assert run(tmp_path, "render", "show.yaml", "--draft").code == 0
+    assert lock.read_bytes() == text
+    lock.write_bytes(text.replace(b"SH0020_t1.mp4", b"SH0010_t1.mp4"))
+    assert run(tmp_path, "lock", "show.yaml", "--check", "--draft").code == 1
+    assert run(tmp_path, "render", "show.yaml", "--draft").code == 0
+    assert lock.read_bytes() == text
 
 
 def test_reel_of_what_is_not_rendered_says_what_to_type(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from manifest_runner.cli.options import manifests_argument, output_options, setting_options
-from manifest_runner.cli.planner import known_jobs, lagging, plan_project
+from manifest_runner.cli.planner import known_jobs, lagging, overruled, plan_project
 from manifest_runner.cli.project import Project
 from manifest_runner.cli.several import each
 from manifest_runner.cli.trust import refuse_claims
@@ -70,6 +70,9 @@ def _check(project: Project, found: list[dict[str, Any]] | None, *, quiet: bool)
     show = project.load()
     planned = plan_project(project, show)
     plan, behind = planned.plan, lagging(planned)
+    other = overruled(planned)
+    if other is not None and found is None:
+        click.echo(other, err=True)
     wrong = [change for change in plan.changes if change.action is not Action.KEEP]
     if found is not None:
         found += [{"manifest": project.shown, "shot": change.shot, "take": change.take, "action": change.action.value}
@@ -80,7 +83,7 @@ def _check(project: Project, found: list[dict[str, Any]] | None, *, quiet: bool)
         click.echo(f"{project.lock_shown} does not agree; "
                    f"next: {command('plan', project.shown, draft=project.draft)}", err=True)
     elif behind:
-        click.echo(f"{project.lock_shown} lacks {count(len(behind), 'take')} that the ledger has; "
+        click.echo(f"{project.lock_shown} does not have {count(len(behind), 'take')} as the ledger has; "
                    f"next: {command('lock', project.shown, draft=project.draft)}", err=True)
     elif not quiet:
         click.echo(f"{project.lock_shown} agrees: {count(len(plan.changes), 'take')}")

@@ -10,7 +10,7 @@ import click
 
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular, write_atomically
 from manifest_runner.cli.options import manifest_argument, output_options, setting_options
-from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, plan_project
+from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, overruled, plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.words import command
 from manifest_runner.core.planfile import dumps
@@ -65,6 +65,9 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
         if show.warnings and not quiet:
             click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
         click.echo(plan_text(planned.plan, show.card, verbose=verbose, priced=not draft))
+        other = overruled(planned)
+        if other is not None and not quiet:
+            click.echo(other, err=True)
         unreachable = frames_unreachable(project, show)
         if unreachable is not None and not quiet:
             click.echo(f"before it can be rendered: {unreachable}\n  hint: {FRAMES_HINT}", err=True)

@@ -12,7 +12,7 @@ from manifest_runner.adapters.secrets import KEY_VARIABLE
 from manifest_runner.adapters.settings import Settings, key_in
 from manifest_runner.cli.main import COMMANDS
 from manifest_runner.cli.options import output_options, setting_options
-from manifest_runner.cli.planner import plan_project
+from manifest_runner.cli.planner import overruled, plan_project
 from manifest_runner.cli.project import Project, repository_root
 from manifest_runner.cli.words import command
 from manifest_runner.core.model import Action, JobState, Plan
@@ -53,6 +53,9 @@ def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool
         told = status_dict(rows, planned.jobs, steps)
         click.echo(json_text(json.dumps(told, ensure_ascii=False, indent=2)))
     else:
+        other = overruled(planned)
+        if other is not None:
+            click.echo(other, err=True)
         click.echo(status_text(rows, planned.jobs, planned.plan, show.card, steps, verbose=verbose, quiet=quiet,
                                priced=not draft))
 
