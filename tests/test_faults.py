@@ -26,11 +26,11 @@ import httpx
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from manifest_runner.adapters import downloads, gateway
+from manifest_runner.adapters import downloads, gateway, rescue
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.lockwriter import read_lockfile
 from manifest_runner.core.lifecycle import HOLDING, Abandoned, Intended, Progressed
-from manifest_runner.core.model import JobState
+from manifest_runner.core.model import ExternalTaskId, JobId, JobState
 from manifest_runner.core.modelcard import override
 from manifest_runner.core.outcome import Ending, Report
 from manifest_runner.errors import ExitCode, LedgerError
@@ -656,6 +656,22 @@ async def test_f5_what_a_run_is_sending_cannot_be_given_up_by_a_person(tmp_path:
         assert endings(await studio.render())["A1"] is DONE
         assert "a run is sending" in refused[0].message
         assert studio.jobs_made() == 1
+
+
+@pytest.mark.parametrize("most", [10_000, 5])
+def test_f20_hundreds_of_notes_are_all_read_or_it_is_said_how_many_remain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                          most: int) -> None:
+    monkeypatch.setattr(rescue, "_MOST", most)
+    said: list[str] = []
+    files = rescue.RescueFiles(account="a", ledger=tmp_path / "ledger", places=[tmp_path], say=said.append)
+    for number in range(250):
+        assert files._write(ExternalTaskId(f"task-{number}"), JobId(f"job-{number}")) is not None
+    assert len(files.found()) == min(most, 250)
+    assert said == ([] if most > 250 else [f"{tmp_path} holds 245 more notes of jobs than are read at a time: the next run "
+                                           "reads on"])
+    for note in files.found():
+        files.drop(note)
+    assert len(files.found()) == (0 if most > 250 else 5)
 
 
 async def test_f20_an_id_that_the_states_do_not_allow_is_kept_as_well(tmp_path: Path, portal: BlockingPortal) -> None:

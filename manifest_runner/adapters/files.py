@@ -171,3 +171,20 @@ def _unreadable(path: str, error: OSError) -> UsageError:
 
 def _refuse(path: str, what: str, code: str) -> NoReturn:
     raise UsageError(f"{path} {what}", code=code, hint="a manifest reads files of its own repository only")
+
+
+def why_not_private(facts: os.stat_result) -> str | None:
+    """Why a file of these facts is none that this user alone could have read and written; None where it is."""
+    if not stat.S_ISREG(facts.st_mode) or (hasattr(os, "geteuid") and facts.st_uid != os.geteuid()):
+        return "it is not this user's own file"
+    if os.name == "posix" and facts.st_mode & 0o077:
+        return "others than its owner may read or write it"
+    return None
+
+
+def not_private(path: Path) -> str | None:
+    """The same for what lies at `path`, links not followed; None too where nothing does. Raises `OSError`."""
+    try:
+        return why_not_private(path.lstat())
+    except FileNotFoundError:
+        return None

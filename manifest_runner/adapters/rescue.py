@@ -8,23 +8,23 @@ arrive through git or another account of the machine. What it says is still only
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from manifest_runner.adapters.answers import is_job_id
-from manifest_runner.adapters.files import sync_folder
+from manifest_runner.adapters.files import sync_folder, why_not_private
 from manifest_runner.core.model import ExternalTaskId, JobId
 from manifest_runner.ports import Note
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _LARGEST = 4096  # bytes of a note
-_MOST = 100  # notes that are read at a time
+_MOST = 10_000  # notes that are read at a time
 _TASK = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 
@@ -77,9 +77,16 @@ class RescueFiles:
 
     def _read_all(self, folder: Path) -> Iterator[Note]:
         try:
-            paths = sorted(path for path in folder.iterdir() if path.name.startswith(self._prefix))[:_MOST]
+            with os.scandir(folder) as entries:
+                mine = (entry.name for entry in entries if entry.name.startswith(self._prefix))
+                first = heapq.nsmallest(_MOST, mine)  # a folder of any size costs the memory of these
+            with os.scandir(folder) as entries:
+                more = sum(entry.name.startswith(self._prefix) for entry in entries) - _MOST
         except OSError:
             return
+        if more > 0:
+            self._say(f"{folder} holds {more} more notes of jobs than are read at a time: the next run reads on")
+        paths = [folder / name for name in first]
         for path in paths:
             try:
                 yield _note(path)
@@ -91,11 +98,9 @@ def _note(path: Path) -> Note:
     """The note in a file. Raises `OSError` or `ValueError` where it is none that this user alone could have written."""
     descriptor = os.open(path, os.O_RDONLY | _NOFOLLOW | _NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode) or (hasattr(os, "geteuid") and facts.st_uid != os.geteuid()):
-            raise ValueError("it is not this user's own file")
-        if os.name == "posix" and facts.st_mode & 0o077:
-            raise ValueError("others than its owner may read or write it")
+        wrong = why_not_private(os.fstat(descriptor))
+        if wrong is not None:
+            raise ValueError(wrong)
         content = file.read(_LARGEST + 1)
     try:
         data = json.loads(content)

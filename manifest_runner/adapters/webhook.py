@@ -32,6 +32,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from manifest_runner.adapters.answers import is_job_id, parse_json
+from manifest_runner.adapters.files import not_private
 from manifest_runner.core.model import JobId
 from manifest_runner.errors import MissingExtra, UsageError
 from manifest_runner.ports import Clock
@@ -78,9 +79,15 @@ def callback_address(callback_url: str | None, token: str) -> str:
     return f"{callback_url.rstrip('/')}/{token}"
 
 
-def webhook_token(path: Path) -> str:
-    """The token in the file at `path`, which is made (mode 0600) where there is none. Raises `UsageError`."""
+def webhook_token(path: Path, say: Callable[[str], None] = lambda _: None) -> str:
+    """The token in the file at `path`, which is made (mode 0600) where there is none. One that others than this user could have
+    read or written is no secret: it is replaced, and `say` tells. Raises `UsageError`."""
     try:
+        wrong = not_private(path)
+        if wrong is not None:
+            path.unlink()
+            say(f"the webhook token {path} was not believed ({wrong}): a new one is made; what jobs under the old one tell "
+                "is not heard, and found by schedule")
         if not path.exists():
             handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
             try:

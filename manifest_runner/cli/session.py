@@ -117,7 +117,7 @@ async def _listener(stack: AsyncExitStack, project: Project,
     secret = _secrets_of(callback_url) if callback_url is not None else ()
     if address is None:
         return None, callback_url, secret
-    token = webhook_token(project.state.make().webhook_token)
+    token = webhook_token(project.state.make().webhook_token, warn)
     listener = await stack.enter_async_context(WebhookListener(*address, token, clock=clock))
     return listener, callback_address(callback_url, token), (*secret, token)
 

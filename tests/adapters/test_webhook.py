@@ -235,8 +235,32 @@ def test_the_token_is_made_once_long_and_for_its_owner_alone(tmp_path: Path) -> 
     assert webhook_token(tmp_path / "another") != token
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o604])
+def test_a_token_that_others_could_have_read_or_written_is_replaced_and_that_is_said_once(tmp_path: Path, mode: int) -> None:
+    path, said = tmp_path / "webhook-token", list[str]()
+    path.write_text(TOKEN)
+    path.chmod(mode)
+    token = webhook_token(path, said.append)
+    assert token != TOKEN
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert webhook_token(path, said.append) == token
+    assert len(said) == 1
+    assert TOKEN not in said[0] and token not in said[0]  # noqa: PT018
+
+
+def test_a_token_behind_a_link_is_replaced_and_what_it_points_to_stays(tmp_path: Path) -> None:
+    other, path = tmp_path / "other", tmp_path / "webhook-token"
+    other.write_text(TOKEN)
+    other.chmod(0o600)
+    path.symlink_to(other)
+    assert webhook_token(path) != TOKEN
+    assert not path.is_symlink()
+    assert other.read_text() == TOKEN
+
+
 def test_a_token_file_that_holds_none_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "webhook-token"
+    path.touch(mode=0o600)
     for content in ("", "short", "../" * 20, f"{TOKEN}\n{TOKEN}"):
         path.write_text(content)
         with pytest.raises(UsageError, match="webhook-token"):
