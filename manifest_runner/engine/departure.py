@@ -2,16 +2,18 @@
 
 Laws: until then a run that is stopped takes everything back; from then on the answer is heard, whatever is cancelled. A slot is
 used when it opens or somewhat later; one that has lapsed (the process was stopped, the machine slept) is not used at all. A
-departure that was later than a slot covers is told to the ledger, as soon as the bytes have left.
+departure that is later than a slot covers is told to the ledger: before, where it is known before, and again after the last
+byte, where that took its time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import anyio
 
-from manifest_runner.core.pace import Slot
+from manifest_runner.core.pace import GRACE, Slot
 from manifest_runner.engine.types import Outside
 from manifest_runner.errors import LedgerError, NotSent
 from manifest_runner.ports import Admitted
@@ -45,6 +47,9 @@ class SlotDeparture:
         # By the slot's own time, because recording the intent and connecting took some of the wait; but never for longer than
         # the ledger said, whatever the wall clock says.
         await clock.sleep(min(self._wait, slot.opens - clock.wall()))
+        while self._slot.covered < (now := clock.wall()) <= slot.lapses:  # known to be late: told before it leaves, not after
+            self._slot = replace(self._slot, covered=now + GRACE)
+            await self._tell(now + GRACE)
         if self._halted():
             raise Stopped("the run was stopped before this was sent")
         if clock.wall() > slot.lapses:
@@ -55,7 +60,10 @@ class SlotDeparture:
         """Tell the ledger where this was late."""
         now = self._outside.clock.wall()
         if now > self._slot.covered:
-            try:
-                await self._outside.ledger.late(self._slot, now)
-            except LedgerError:
-                return  # only the pace is at stake, and the answer must be heard; what matters fails where that is recorded
+            await self._tell(now)
+
+    async def _tell(self, at: float) -> None:
+        try:
+            await self._outside.ledger.late(self._slot, at)
+        except LedgerError:
+            return  # only the pace is at stake, and an answer must be heard; what matters fails where that is recorded
