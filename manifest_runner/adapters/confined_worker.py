@@ -5,8 +5,9 @@ What confines it, after its imports and before the first template:
 - everywhere: an empty environment, no key, no file but the two pipes; a timer of CPU time whose expiry ends it, also inside
   one long operation; memory, as far as the system counts it.
 - Linux and macOS: no descriptor can be opened any more (`RLIMIT_NOFILE`), so no file, no socket and no library; nothing can
-  be written to a file (`RLIMIT_FSIZE`). Linux counts memory by address space (`RLIMIT_AS`); macOS does not hold that limit,
-  there the lids of `core.sandbox` and the timer are what bounds it.
+  be written to a file (`RLIMIT_FSIZE`), and no process forked (`RLIMIT_NPROC`, which root may ignore). Linux counts memory by
+  address space (`RLIMIT_AS`); macOS does not hold that limit, there the lids of `core.sandbox_lids` and the timer are what
+  bounds it.
 - Windows: none of these limits exists there; the empty environment and the parent's patience do.
 """
 
@@ -57,7 +58,7 @@ def confine() -> None:
     if sys.platform == "win32":
         return
     mapped = _mapped()
-    for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+    for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NPROC):
         resource.setrlimit(kind, (0, 0))
     if mapped:
         resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, mapped + MEMORY))

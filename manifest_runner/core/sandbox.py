@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # the process that runs templates loads as little as it can
 _UNDEFINED_NAME = re.compile(r"'([^']+)' is undefined")
 _NO_ATTRIBUTE = re.compile(r"has no (?:attribute|element) '?([^']+?)'?$")
 _NO_FILTER = re.compile(r"No (?:filter|test) named '?([^']+?)'?\.")
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>")
 
 _SYNTAX = (  # Jinja's words, ours, and what to type
     ("unexpected end of template", "a template is opened here and never closed", "close it with }} or %}"),
@@ -184,7 +184,7 @@ def _names_in(tree: nodes.Node, names: set[str]) -> frozenset[str]:
 
 def _translate(error: Exception, context: Mapping[str, Json], *, line: int | None) -> NoReturn:
     """Raises the `TemplateError` for anything that a template raised."""
-    message = _ADDRESS.sub("", str(getattr(error, "message", None) or error))
+    message = _ADDRESS.sub("(a function)", str(getattr(error, "message", None) or error))
     result = error if isinstance(error, TemplateError) else _described(error, message, context)
     result.line = line
     raise result from (None if result is error else error)

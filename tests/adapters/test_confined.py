@@ -164,6 +164,7 @@ attempt("socket", socket.socket)
 attempt("program", lambda: subprocess.Popen(["true"]))
 attempt("descriptor", lambda: os.dup(1))
 if os.getuid():
+    attempt("fork", os.fork)
     attempt("limit", lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
 os.write(1, b"end")
 """
