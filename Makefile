@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
 
-.PHONY: help demo test check fmt docs bench sweep fuzz clean
+.PHONY: help demo test check fmt docs bench sweep fuzz teeth clean
 .DEFAULT_GOAL := help
 
 help: ## What there is
@@ -35,6 +35,7 @@ bench: $(DEV) ## The figures that the README quotes
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/flight.py
+	$(BIN)/python benchmarks/templates.py
 
 sweep: $(DEV) ## Kills at every system call, planted bugs, the state machine at length (half an hour)
 	$(BIN)/python -m tests.crash.sweep --kills 1000 --every --delays
@@ -46,6 +47,9 @@ sweep: $(DEV) ## Kills at every system call, planted bugs, the state machine at 
 
 fuzz: $(DEV) ## Strangers' manifests, lockfiles, plans and settings by the hundred thousand (half an hour)
 	$(BIN)/python -m tests.fuzz --inputs 100000
+
+teeth: $(DEV) ## Escapes from templates, tried on old releases of Jinja and with layers taken away
+	$(BIN)/python -m tests.attacks.teeth --names
 
 clean: ## Everything that can be made again; never the ledger
 	rm -rf build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -205,7 +205,7 @@ def _join(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _marked(checked: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
     """Jinja marks with attributes which filters want its environment or context as their first argument."""
-    checked.__dict__.update(function.__dict__)
+    checked.__dict__.update(getattr(function, "__dict__", {}))  # a builtin has none
     return checked
 
 

@@ -16,17 +16,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-LAYERS = ("names", "calls", "lids", "words", "files", "data")
+LAYERS = ("names", "calls", "lids", "words", "files", "data", "outside")
 """What may be taken away: the refusal of attributes; of calls and format strings; of what is large; of filters, tags and
-globals; of files (the jail itself is the parent's); and of everything that is not data, in a template's names and in what it
-yields."""
+globals; of files (the jail itself is the parent's); of what is yielded and is not data; and of Python's own names."""
+
+JINJA_ALONE = ("ours", "lids", "words", "data")
+"""What is taken away so that Jinja's sandbox stands by itself."""
 
 ROOT = Path(__file__).parents[2]
 
 
 def start_code(layers: Sequence[str], path: Sequence[str] = ()) -> str:
     """The program of a worker without these layers. `path` is searched before everything else."""
-    return (f"import sys; sys.path[:] = {[*path, str(ROOT)]!r} + sys.argv[1:]; "
+    old = ("import collections, collections.abc; "  # Python has taken these away; Jinja 2 asks for them
+           "[setattr(collections, name, getattr(collections.abc, name)) for name in collections.abc.__all__]; ")
+    return (f"import sys; sys.path[:] = {[*path, str(ROOT)]!r} + sys.argv[1:]; {old if path else ''}"
             f"from tests.attacks.weakened import main; main({tuple(layers)!r})")
 
 
@@ -38,6 +42,13 @@ def main(layers: Sequence[str]) -> None:
     for layer in layers:
         _TAKEN_AWAY[layer]()
     confined_worker.main()
+
+
+def _ours() -> None:
+    from manifest_runner.core.sandbox_lids import LiddedEnvironment
+
+    for name in ("is_safe_attribute", "getattr", "getitem", "call", "call_binop", "code_generator_class", "intercepted_binops"):
+        delattr(LiddedEnvironment, name)
 
 
 def _names() -> None:
@@ -83,7 +94,8 @@ def _words() -> None:
     def more(self: Any, **options: Any) -> None:
         old(self, **options)
         for name in ("do", "debug", "loopcontrols", "i18n"):
-            self.add_extension(getattr(ext, name))
+            if hasattr(ext, name):  # `debug` came with 2.11
+                self.add_extension(getattr(ext, name))
 
     sandbox_lids.LiddedEnvironment.__init__ = more  # type: ignore[method-assign]
 
@@ -103,6 +115,11 @@ def _data() -> None:
     sandbox_lids.LiddedEnvironment.call_binop = sandbox_lids.ImmutableSandboxedEnvironment.call_binop  # type: ignore[method-assign]
     sandbox._printable = _same  # type: ignore[assignment]
     sandbox.plain_json = confined_worker.plain_json = _shown  # type: ignore[assignment]
+
+
+def _outside() -> None:
+    from manifest_runner.core import sandbox_lids
+
     old = sandbox_lids.LiddedEnvironment.__init__
 
     def more(self: Any, **options: Any) -> None:
@@ -127,5 +144,7 @@ def _shown(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else repr(value)
 
 
-_TAKEN_AWAY: dict[str, Callable[[], None]] = {"names": _names, "calls": _calls, "lids": _lids, "words": _words,
-                                            "files": _files, "data": _data}
+_TAKEN_AWAY: dict[str, Callable[[], None]] = {
+    "ours": _ours, "names": _names, "calls": _calls, "lids": _lids, "words": _words, "files": _files, "data": _data,
+    "outside": _outside,
+}  # fmt: skip
