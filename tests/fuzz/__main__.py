@@ -14,6 +14,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -41,6 +42,7 @@ class Figures:
     kinds: Counter[str] = field(default_factory=Counter)
     ends: Counter[tuple[str, int]] = field(default_factory=Counter)
     slowest: tuple[float, str] = (0.0, "")
+    longest: tuple[float, str] = (0.0, "")
     largest: tuple[int, str] = (0, "")
     compared: int = 0
     findings: list[tuple[str, list[str], str]] = field(default_factory=list)
@@ -49,6 +51,7 @@ class Figures:
         self.kinds += other.kinds
         self.ends += other.ends
         self.slowest = max(self.slowest, other.slowest)
+        self.longest = max(self.longest, other.longest)
         self.largest = max(self.largest, other.largest)
         self.compared += other.compared
         self.findings += other.findings
@@ -66,6 +69,7 @@ def run(watcher: Watcher, chunk: Sequence[str], keep: Path, every: int = COMPARE
         figures.kinds[name.split(":")[1]] += 1
         figures.ends[case.arguments[0], seen.code] += 1
         figures.slowest = max(figures.slowest, (seen.seconds, name))
+        figures.longest = max(figures.longest, (seen.real, name))
         figures.largest = max(figures.largest, (seen.kilobytes, name))
         if wrong:
             figures.findings.append((name, wrong, str(_save(watcher, case, seen, wrong, keep))))
@@ -138,11 +142,25 @@ def main() -> int:
     todo = names(options.seed, options.inputs, tuple(options.only))
     figures = Figures()
     parts: multiprocessing.Queue[Figures | None] = multiprocessing.Queue()
-    hands = [multiprocessing.Process(target=_shard, args=(todo[number::options.jobs], options,
+    hands = [multiprocessing.Process(target=_shard, daemon=True, args=(todo[number::options.jobs], options,
                                                           parts)) for number in range(options.jobs)]
     for hand in hands:
         hand.start()
-    busy = len(hands)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _gather(figures, parts, len(hands), began)
+    except KeyboardInterrupt:
+        for hand in hands:
+            hand.terminate()
+    print("\n".join(_report(figures, options.seed, time.monotonic() - began)))
+    lost = len(todo) - figures.kinds.total()
+    if lost:
+        print(f"{lost:,} inputs were not run: the fuzzer was stopped, or broke as told above")
+    return 1 if figures.findings or lost else 0
+
+
+def _gather(figures: Figures, parts: multiprocessing.Queue[Figures | None], busy: int, began: float) -> None:
+    """Add up what all processes tell, as it comes, and print what they found."""
     while busy:
         part = parts.get()
         if part is None:
@@ -152,19 +170,15 @@ def main() -> int:
         figures.add(part)
         for name, wrong, folder in part.findings:
             print(f"{'; '.join(wrong)}\n  repeat: python -m tests.fuzz --repeat {name}   (saved: {folder})", flush=True)
-        if figures.kinds.total() // PROGRESS > before:
-            rate = figures.kinds.total() / (time.monotonic() - began)
-            print(f"… {figures.kinds.total():,} inputs, {rate:.0f} a second, {len(figures.findings)} findings",
-                  file=sys.stderr, flush=True)
-    print("\n".join(_report(figures, options.seed, time.monotonic() - began)))
-    lost = len(todo) - figures.kinds.total()
-    if lost:
-        print(f"{lost:,} inputs were not run: the fuzzer itself broke, as told above")
-    return 1 if figures.findings or lost else 0
+        done = figures.kinds.total()
+        if done // PROGRESS > before:
+            rate = done / (time.monotonic() - began)
+            print(f"… {done:,} inputs, {rate:.0f} a second, {len(figures.findings)} findings", file=sys.stderr, flush=True)
 
 
 def _shard(todo: Sequence[str], options: argparse.Namespace, parts: multiprocessing.Queue[Figures | None]) -> None:
     """One process's share, told a chunk at a time; None at its end, whatever that is."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the fork server and its folder go as well
     try:
         with Watcher(options.planted) as watcher:
             for at in range(0, len(todo), CHUNK):
@@ -178,7 +192,7 @@ def _report(figures: Figures, seed: int, seconds: float) -> Iterator[str]:
     yield f"{total:,} inputs in {seconds:,.0f} s ({total / seconds:.0f} a second), seed {seed}: {found} findings"
     yield "kinds: " + ", ".join(f"{name} {count:,}" for name, count in sorted(figures.kinds.items()))
     yield "ends: " + ", ".join(f"{command} {code}: {count:,}" for (command, code), count in sorted(figures.ends.items()))
-    yield f"slowest: {figures.slowest[0]:.2f} s ({figures.slowest[1]})"
+    yield f"slowest: {figures.slowest[0]:.2f} s of the processor ({figures.slowest[1]}), {figures.longest[0]:.2f} s in all"
     yield f"largest: {figures.largest[0] // 1024} MB ({figures.largest[1]})"
     yield f"also run in a real process, with the same result unless listed above: {figures.compared:,}"
 
@@ -190,7 +204,7 @@ def _repeat(text: str, planted: str) -> int:
     with Watcher(planted) as watcher:
         seen, wrong = watcher.judge(case)
     print(f"$ manifest-runner {' '.join(case.arguments)}")
-    print(f"exit code {seen.code}, {seen.seconds:.2f} s, {seen.kilobytes // 1024} MB")
+    print(f"exit code {seen.code}, {seen.seconds:.2f} s of the processor, {seen.kilobytes // 1024} MB")
     for title, data in (("standard output", seen.out), ("standard error", seen.err)):
         print(f"── {title}\n{data[:4000].decode('utf-8', 'backslashreplace')}")
     print("\n".join(wrong) or "nothing is wrong with it")

@@ -30,7 +30,9 @@ def _raise() -> None:
 
 
 def _hold() -> None:
-    time.sleep(5.5)
+    end = time.process_time() + 5.5
+    while time.process_time() < end:
+        pass
 
 
 def _grow() -> None:
