@@ -13,9 +13,7 @@ Laws
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -37,6 +35,7 @@ from manifest_runner.adapters.answers import (
     printable,
     retry_after,
 )
+from manifest_runner.adapters.redaction import Redactor
 from manifest_runner.adapters.secrets import Secret, gateway_address, is_loopback, normal_address
 from manifest_runner.core.model import JobDocument, JobId, RemoteOutput
 from manifest_runner.errors import (
@@ -65,7 +64,6 @@ _WHOLE_EXCHANGE = 180.0  # seconds: a server that drips a byte a minute never me
 # Seconds after which an idle connection is given up. Well before a server's usual 5: a submission on a connection that is just
 # being closed is of unknown fate. And httpx looks at every idle one for each request, a third of the CPU where ten lie idle.
 _IDLE = 2.0
-_SHORTEST_SECRET = 12
 _LONGEST_WORDS = 500
 _LONGEST_RAW = 16 * 1024
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -103,8 +101,8 @@ class HttpGateway:
         self._key = key
         self._clock = clock
         self._transport = transport
-        self._key_as_text = _spellings(key.reveal(), *hidden)
-        self._log_filter = _KeepOut(self._key_as_text)
+        self._without_key = Redactor(key.reveal(), *hidden)
+        self._log_filter = _KeepOut(self._without_key)
 
     def __repr__(self) -> str:
         return f"HttpGateway({self._base})"
@@ -247,7 +245,8 @@ class HttpGateway:
         return retry_after(answer.headers.get_list("Retry-After"), answer.headers.get("Date"), self._clock.wall())
 
     def _document(self, data: Mapping[str, Any], job_id: JobId, text: str) -> JobDocument:
-        charged, doubt = credits_of(data.get("credits_charged"))
+        said_charged = data.get("credits_charged")
+        charged, doubt = credits_of(self._redact(said_charged) if isinstance(said_charged, str) else said_charged)
         status = data.get("status")
         said = [*error_texts({key: value for key, value in data.items() if key not in ("code", "type")}), doubt]
         output = data.get("output")
@@ -263,40 +262,30 @@ class HttpGateway:
     # ── words from outside ────────────────────────────────────────────────────────────────────────────────────────
 
     def _is_job_id(self, value: object) -> bool:
-        return is_job_id(value) and self._key_as_text.search(str(value)) is None
+        return is_job_id(value) and not self._without_key.finds(str(value))
 
     def _words(self, answer: _Answer) -> str:
         return self._tidy(": ".join(error_texts(answer.text)), _LONGEST_WORDS)
 
     def _redact(self, text: str) -> str:
         """`text` without the key, and without halves of surrogate pairs, which no file could hold."""
-        return self._key_as_text.sub("***", text).encode("utf-8", "replace").decode()
+        return self._without_key(text).encode("utf-8", "replace").decode()
 
     def _tidy(self, text: str, length: int) -> str:
         return printable(self._redact(text), length)
 
 
-def _spellings(*secrets: str) -> re.Pattern[str]:
-    """Finds secrets as they are and as addresses and JSON spell them. A short key (`draft`, `test`) is no secret but a word,
-    and would tear up addresses and job ids that hold that word: it is looked for nowhere."""
-    long = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
-    forms = {form for secret in long for form in (secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1])}
-    if not forms:
-        return re.compile(r"(?!)")
-    return re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)), re.IGNORECASE)
-
-
 class _KeepOut(logging.Filter):
     """Takes the key out of the HTTP libraries' own log lines: at DEBUG they write whole response headers."""
 
-    def __init__(self, key: re.Pattern[str]) -> None:
+    def __init__(self, without_key: Redactor) -> None:
         super().__init__()
-        self._key = key
+        self._without_key = without_key
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        if self._key.search(message):
-            record.msg, record.args = self._key.sub("***", message), None
+        if self._without_key.finds(message):
+            record.msg, record.args = self._without_key(message), None
         return True
 
 

@@ -3,6 +3,7 @@
 Laws
 - The key lives in a `Secret` from the moment it is read. Only the gateway calls `reveal`.
 - No message of this module shows the key, whole or in part.
+- What is written about a fault of this program passes `without_secrets`, since nobody knows what it may hold.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from manifest_runner.adapters.redaction import Redactor
 from manifest_runner.errors import UsageError
 
 KEY_VARIABLE = "TRINETRA_API_KEY"
 _LONGEST_KEY = 4096
+_known: set[str] = set()  # every secret of this process, for `without_secrets`
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -35,6 +38,7 @@ class Secret:
             raise UsageError("the API key is empty, too long, or holds spaces, control characters or non-ASCII letters",
                              code="bad-key", hint=f"copy it again, without quotes or line breaks, into {KEY_VARIABLE}")
         self.__value = value
+        _known.add(value)
 
     def reveal(self) -> str:
         """The value itself."""
@@ -48,6 +52,11 @@ class Secret:
 
     def __getstate__(self) -> NoReturn:  # what every kind of copying and pickling asks for
         raise TypeError("a secret is not copied or pickled")
+
+
+def without_secrets(text: str) -> str:
+    """`text` without any secret that this process has held."""
+    return Redactor(*sorted(_known))(text)
 
 
 def read_key(environ: Mapping[str, str], key_file: Path | None) -> Secret | None:

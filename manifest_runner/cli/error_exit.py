@@ -61,9 +61,12 @@ def _fault(error: Exception, wants_json: bool) -> int:
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="manifest-runner-fault-", suffix=".txt", delete=False) as file:
-        traceback.print_exception(error, file=file)
-    message = f"a fault of this program: {type(error).__name__}: {error}"
+    from manifest_runner.adapters.secrets import without_secrets  # as the two above: a fault is rare
+
+    with tempfile.NamedTemporaryFile("w", prefix="manifest-runner-fault-", suffix=".txt", delete=False, encoding="utf-8",
+                                     errors="backslashreplace") as file:
+        file.write(without_secrets("".join(traceback.format_exception(error))))
+    message = without_secrets(f"a fault of this program: {type(error).__name__}: {error}")
     hint = f"please report it with {file.name}; the ledger is safe, and the same command may be run again"
     if wants_json:
         _write_json("fault", message, [], [], hint)
