@@ -19,7 +19,7 @@ from manifest_runner.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted((ROOT / "docs").rglob("*.md"))
-PLACES = ("manifest_runner", "manifests", "schemas", "docs", "tests", "benchmarks")
+PLACES = ("manifest_runner", "manifests", "schemas", "docs", "tests", "benchmarks", "examples")
 ROOMS = ("core", "engine", "adapters", "simulator", "views", "cli")
 MADE = ("manifests/renders/",)
 """What is there only after a run."""
