@@ -93,12 +93,12 @@ class Runner:
 
     def __post_init__(self) -> None:
         (self.folder / "bin").mkdir(parents=True)
-        self._program("bin/gh", GH.format(python=sys.executable))
+        self.program("bin/gh", GH.format(python=sys.executable))
         for name in ("plan", "render"):
-            self._program(f"temp/manifest-runner-{name}/bin/manifest-runner",
+            self.program(f"temp/manifest-runner-{name}/bin/manifest-runner",
                           f'#!/bin/sh\nexec "{sys.executable}" -m manifest_runner "$@"\n')
 
-    def _program(self, name: str, text: str) -> None:
+    def program(self, name: str, text: str) -> None:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -226,6 +226,27 @@ def test_shellcheck_finds_nothing(name: str) -> None:
     assert ran.returncode == 0, ran.stdout
 
 
+# ── install ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_file_of_the_checkout_is_not_run_in_the_place_of_pythons_own(tmp_path: Path, origin: Path) -> None:
+    runner = machine(tmp_path, origin)
+    shutil.rmtree(runner.folder / "temp" / "manifest-runner-plan")
+    runner.program("bin/python3", f"""#!/bin/sh
+echo "$@" >> {runner.folder / 'asked'}
+exec {sys.executable} "$1" -c 'import venv'
+""")
+    write(runner.checkout, f"open({str(tmp_path / 'pwned')!r}, 'w')\n", "venv.py")
+    runner.run("Install", DO="plan", ACTION=str(ROOT))
+    asked = (runner.folder / "asked").read_text().splitlines()
+    assert [line.split()[:3] for line in asked] == [["-I", "-c", "import"], ["-I", "-m", "venv"]]
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_there_is_nothing_else_to_do(tmp_path: Path, origin: Path) -> None:
+    assert machine(tmp_path, origin).run("Install", DO="play", ACTION=str(ROOT)).code == 2
+
+
 # ── plan ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -318,7 +339,7 @@ def test_a_comment_that_is_none_of_ours_is_not_written(planned: Runner) -> None:
     assert planned.run("Comment").code == 0
 
 
-def test_a_summary_that_was_written_in_another_job_needs_no_program(planned: Runner) -> None:
+def test_a_summary_that_was_written_in_another_job_needs_noprogram(planned: Runner) -> None:
     shutil.rmtree(planned.folder / "temp" / "manifest-runner-plan")
     assert planned.run("Comment").code == 0
 
