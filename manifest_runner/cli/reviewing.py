@@ -70,7 +70,7 @@ class Clips:
     def then(self, manifest: Manifest, locked: Lockfile) -> dict[Where, Clip]:
         """The clips that stood in the cut of `manifest`, where they are others than now and the store still has their bytes."""
         store = LocalStore(self._project.state.objects, self._project.files.folder)
-        present = {where: artifact.sha256 for where, _, artifact in self._places()}
+        present = {artifact.sha256 for _, _, artifact in self._places()}
         found = {}
         for shot in manifest.shots:
             where = (shot.id, shot.cut_take)
@@ -78,7 +78,7 @@ class Clips:
             if entry is None or entry.state is not JobState.STORED or not entry.outputs:
                 continue
             old = entry.outputs[0]
-            if old.sha256 not in present.values() and (clip := self._stored(store, old, where)) is not None:
+            if old.sha256 not in present and (clip := self._stored(store, old, where)) is not None:
                 found[where] = self._clip(clip, shot.cut)
         return found
 
@@ -86,7 +86,8 @@ class Clips:
         """A copy of a clip that is no longer in its place, beside the page; where it is embedded, the stored one itself."""
         try:
             source = store.path_of(old)
-            if not source.is_file() or sha256_of(source) != old.sha256:
+            # The lockfile may be a stranger's: nothing but an object of the store is shown, whatever path it names.
+            if not source.is_relative_to(self._project.state.objects) or sha256_of(source) != old.sha256:
                 return None
             if self._embed:
                 return source

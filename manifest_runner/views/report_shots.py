@@ -258,7 +258,7 @@ def _rate(text: str) -> float:
 def _state(row: Standing) -> str:
     change, job = row.change, row.job
     trouble = {ReasonCode.FAILED_BEFORE, ReasonCode.IN_DOUBT}
-    if any(reason.code in trouble for reason in change.reasons) or row.remarks:
+    if any(reason.code in trouble for reason in change.reasons) or (row.remarks and change.action is Action.KEEP):
         return "attention"
     if job is not None and job.state is JobState.MISSING:
         return "attention"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from manifest_runner.adapters.resources import load_card
-from manifest_runner.core.camera import prompt_with_camera, prompt_without_camera, resolve, spoken, told
+from manifest_runner.core.camera import Move, moves, prompt_with_camera, prompt_without_camera, resolve, spoken, told
 from manifest_runner.core.model import Camera
 from manifest_runner.core.modelcard import override
 
@@ -101,3 +101,21 @@ def test_a_move_that_is_said_in_the_prompt_is_told_and_taken_off_again(word: str
     assert prompt_without_camera("A bridge.", CARD) == "A bridge."
     assert told({"prompt": "A bridge."}, CARD) == "no move"
     assert told({"prompt": prompt, "camera_control": simple(pan=2)}, CARD) == "pan right 2"
+
+
+@pytest.mark.parametrize("word", sorted(CARD.camera.words))
+def test_every_film_word_is_read_back_from_what_is_sent_for_it(word: str) -> None:
+    camera = resolve({"move": word, "amount": 4}, CARD)
+    assert moves(camera, CARD) == (Move(word=word, amount=4 if CARD.camera.words[word].axis else None),)
+
+
+@pytest.mark.parametrize(("value", "found"), [
+    ({"type": "simple", "config": {"pan": -3, "zoom": 2.5, "tilt": 0}}, [("pan_left", 3), ("zoom_out", 2.5)]),
+    ({"type": "down_back"}, [("down_back", None)]),
+    ({"type": "simple", "config": {}}, []),
+    ({"move": "pan_left", "amount": 0}, []),
+])
+def test_moves_in_the_apis_own_words_become_film_words_where_there_are_some(
+        value: object, found: list[tuple[str, float | None]]) -> None:
+    assert [(move.word, move.amount) for move in moves(resolve(value, CARD), CARD)] == found
+    assert moves(None, CARD) == ()

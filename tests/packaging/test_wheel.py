@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from manifest_runner.views.report import PARTS
 from tests.cli.support import environment
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,13 @@ def test_the_wheel_carries_schemas_cards_and_the_type_marker(installed: Path) ->
         "plan.schema.json",
         "model-card.schema.json",
     }
+
+
+def test_the_wheel_carries_every_part_of_the_review_page(installed: Path, tmp_path: Path) -> None:
+    assert {path.name for path in (installed / "manifest_runner" / "views" / "page").iterdir()} == set(PARTS)
+    run_installed(installed, tmp_path, "init")
+    assert run_installed(installed, tmp_path, "report", "shots.yaml").returncode == 0
+    assert "<!doctype html>" in (tmp_path / "renders" / "shots.report.html").read_text()
 
 
 def test_the_wheel_holds_no_tests_and_no_manifests(installed: Path) -> None:
