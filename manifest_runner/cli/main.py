@@ -17,6 +17,7 @@ from manifest_runner.cli.error_exit import leave
 COMMANDS: Mapping[str, str] = {
     "init": "Write a first manifest to start from.",
     "validate": "Find every mistake in a manifest, without a key or a network.",
+    "fmt": "Lay manifests out in one way; values and comments stay.",
     "plan": "Show what would be rendered, why, and for how many credits.",
     "render": "Submit, wait, download and lock; run it again after anything.",
     "status": "Where every take stands, what was spent, what to type next.",

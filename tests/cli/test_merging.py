@@ -47,10 +47,19 @@ class Clone:
 
     def __init__(self, folder: Path, tools: Path) -> None:
         self.folder = folder
-        self.env = environment(tools, {
-            "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "GIT_CONFIG_NOSYSTEM": "1", "GIT_EDITOR": "true",
-            "GIT_AUTHOR_NAME": "Asha", "GIT_AUTHOR_EMAIL": "asha@example.invalid", "GIT_COMMITTER_NAME": "Asha",
-            "GIT_COMMITTER_EMAIL": "asha@example.invalid", "PYTHONPATH": str(Path(__file__).parents[2])})
+        self.env = environment(
+            tools,
+            {
+                "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+                "GIT_CONFIG_NOSYSTEM": "1",
+                "GIT_EDITOR": "true",
+                "GIT_AUTHOR_NAME": "Asha",
+                "GIT_AUTHOR_EMAIL": "asha@example.invalid",
+                "GIT_COMMITTER_NAME": "Asha",
+                "GIT_COMMITTER_EMAIL": "asha@example.invalid",
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+            },
+        )
 
     def git(self, *arguments: str, fails: bool = False) -> str:
         ran = subprocess.run(["git", *arguments], cwd=self.folder, env=self.env, capture_output=True, text=True, check=False)
@@ -92,8 +101,9 @@ class Clone:
                 del entries[where]
             elif change.action is not Action.KEEP and change.after is not None:
                 made = entry(change.after, shot=change.shot, take=change.take, content=name)
-                entries[where] = replace(made, job_id=JobId(f"job_{change.shot}_{name}"),
-                                         external_task_id=f"{change.shot}_t{change.take}.a1.{name}")  # type: ignore[arg-type]
+                entries[where] = replace(
+                    made, job_id=JobId(f"job_{change.shot}_{name}"), external_task_id=f"{change.shot}_t{change.take}.a1.{name}"
+                )  # type: ignore[arg-type]
         self.write(write(replace(there, entries=entries), manifest="show.yaml"), LOCK)
 
     def jobs(self) -> dict[str, str | None]:
@@ -181,7 +191,9 @@ def test_the_same_shot_on_both_is_a_conflict_that_a_person_understands(clone: Cl
     said = clone.git("merge", "--no-edit", "fog", fails=True)
     shown = clone.run("lock", "--resolve", LOCK)
     assert shown.code == 1
-    assert shown.out == f"""\
+    assert (
+        shown.out
+        == f"""\
 {LOCK}: SH0020 t1 was rendered by both sides: two jobs
   HEAD  job_SH0020_rain  145 credits  stored
   fog   job_SH0020_fog   145 credits  stored
@@ -190,6 +202,7 @@ def test_the_same_shot_on_both_is_a_conflict_that_a_person_understands(clone: Cl
     manifest-runner lock --resolve {LOCK} --keep job_SH0020_rain  # HEAD
     manifest-runner lock --resolve {LOCK} --keep job_SH0020_fog   # fog
 """
+    )
     if driver:
         assert shown.out.strip() in said, "git's own output says it already"
     text = clone.text()

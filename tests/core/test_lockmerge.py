@@ -26,28 +26,47 @@ A, B, C = ("SH0010", 1), ("SH0020", 1), ("SH0030", 1)
 BRANCHES = Labels(base="base", ours="main", theirs="rain")
 
 
-def take(shot: str, words: str = "one", *, number: int = 1, state: JobState = JobState.STORED, attempt: int = 1,
-         job: str | None = "") -> LockEntry:
+def take(
+    shot: str, words: str = "one", *, number: int = 1, state: JobState = JobState.STORED, attempt: int = 1, job: str | None = ""
+) -> LockEntry:
     """A take whose job is named after its shot and words."""
-    made = entry(Request(model="kling-v3-omni", params={"prompt": words, "duration": 5}), shot=shot, take=number, state=state,
-                 content=words, attempt=attempt)
-    return replace(made, job_id=JobId(f"job_{shot}_{number}_{words}") if job == "" else None if job is None else JobId(job),
-                   external_task_id=ExternalTaskId(f"{shot}_t{number}.a{attempt}.{words}"))
+    made = entry(
+        Request(model="kling-v3-omni", params={"prompt": words, "duration": 5}),
+        shot=shot,
+        take=number,
+        state=state,
+        content=words,
+        attempt=attempt,
+    )
+    return replace(
+        made,
+        job_id=JobId(f"job_{shot}_{number}_{words}") if job == "" else None if job is None else JobId(job),
+        external_task_id=ExternalTaskId(f"{shot}_t{number}.a{attempt}.{words}"),
+    )
 
 
 def text_of(takes: Takes) -> str:
-    return write(Lockfile(entries={(ShotId(shot), number): value for (shot, number), value in takes.items()}),
-                 manifest="show.yaml") if takes else ""
+    return (
+        write(
+            Lockfile(entries={(ShotId(shot), number): value for (shot, number), value in takes.items()}), manifest="show.yaml"
+        )
+        if takes
+        else ""
+    )
 
 
 def merged(base: Takes, ours: Takes, theirs: Takes, chosen: Mapping[str, SideName] | None = None) -> Merged:
-    return merge(Versions(base=text_of(base), ours=text_of(ours), theirs=text_of(theirs)), path="show.lock.json",
-                 labels=BRANCHES, chosen=chosen)
+    return merge(
+        Versions(base=text_of(base), ours=text_of(ours), theirs=text_of(theirs)),
+        path="show.lock.json",
+        labels=BRANCHES,
+        chosen=chosen,
+    )
 
 
 def shots_of(one: LockEntry) -> str:
     text = text_of({A: one})
-    return text[text.index('"shots": ') + 9:text.index(',\n  "version"')]
+    return text[text.index('"shots": ') + 9 : text.index(',\n  "version"')]
 
 
 def jobs_in(text: str) -> set[str]:
@@ -64,16 +83,24 @@ CLEAN: dict[str, tuple[Takes, Takes, Takes, Takes]] = {
     "nothing changed": ({A: ONE}, {A: ONE}, {A: ONE}, {A: ONE}),
     "a shot each, from nothing": ({}, {A: ONE}, {B: TWO}, {A: ONE, B: TWO}),
     "neighbours": ({A: ONE}, {A: ONE, B: TWO}, {A: ONE, C: THREE}, {A: ONE, B: TWO, C: THREE}),
-    "takes of one shot": ({A: ONE}, {A: RETAKEN}, {A: ONE, ("SH0010", 2): take("SH0010", number=2)},
-                          {A: RETAKEN, ("SH0010", 2): take("SH0010", number=2)}),
+    "takes of one shot": (
+        {A: ONE},
+        {A: RETAKEN},
+        {A: ONE, ("SH0010", 2): take("SH0010", number=2)},
+        {A: RETAKEN, ("SH0010", 2): take("SH0010", number=2)},
+    ),
     "changed on one side": ({A: ONE, B: TWO}, {A: RETAKEN, B: TWO}, {A: ONE, B: TWO}, {A: RETAKEN, B: TWO}),
     "dropped on one side": ({A: ONE, B: TWO}, {B: TWO}, {A: ONE, B: TWO}, {B: TWO}),
     "the same on both sides": ({}, {A: ONE}, {A: ONE}, {A: ONE}),
     "one job, known for longer": ({}, {A: SEEN}, {A: ONE}, {A: ONE}),
     "in doubt here, found there": ({}, {A: take("SH0010", state=JobState.IN_DOUBT, job=None)}, {A: ONE}, {A: ONE}),
     "failed for nothing, rendered there": ({}, {A: FAILED}, {A: ONE}, {A: replace(ONE, attempt=2)}),
-    "a further attempt failed, rendered there": ({A: ONE}, {A: replace(ONE, attempt=3)}, {A: RETAKEN},
-                                                 {A: replace(RETAKEN, attempt=3)}),
+    "a further attempt failed, rendered there": (
+        {A: ONE},
+        {A: replace(ONE, attempt=3)},
+        {A: RETAKEN},
+        {A: replace(RETAKEN, attempt=3)},
+    ),
 }
 
 
@@ -119,7 +146,7 @@ def test_what_both_sides_did_to_a_take_stays_in_conflict_round_its_shot_alone(na
     done = merged(base, ours, {**theirs, C: THREE} if not last else theirs)
     assert [clash.place for clash in done.clashes] == ["SH0010:1"]
     assert sum(line.startswith("<<<<<<< main") for line in done.text.split("\n")) == 1
-    inside = done.text[done.text.index("<<<<<<<"):done.text.index(">>>>>>>")]
+    inside = done.text[done.text.index("<<<<<<<") : done.text.index(">>>>>>>")]
     assert not [shot for shot in ("SH0001", "SH0005", "SH0020", "SH0030") if shot in inside]
     assert jobs_in(text_of(ours)) | jobs_in(text_of(theirs)) <= jobs_in(done.text)
 
@@ -176,8 +203,9 @@ def test_a_job_on_record_is_found_by_a_plan_and_costs_nothing() -> None:
     (wanted,) = plan_of(manifest).changes
     assert wanted.after is not None
     theirs = entry(wanted.after, shot="SH0010", content="theirs")
-    text = merge(Versions(base="", ours=text_of({A: ONE}), theirs=text_of({A: theirs})), path="x",
-                 chosen={"SH0010": "ours"}).text
+    text = merge(
+        Versions(base="", ours=text_of({A: ONE}), theirs=text_of({A: theirs})), path="x", chosen={"SH0010": "ours"}
+    ).text
     found = read(text, path="x")
     (change,) = plan_of(manifest, lock=found.entries, superseded=found.superseded).changes
     assert (change.action.value, change.quote.credits) == ("keep", 0)
@@ -212,7 +240,8 @@ def test_a_header_that_both_sides_changed_is_a_conflict_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [text_of({A: ONE}).replace('"version": 1', '"version": 2'), "[]", "{", '{"version": 1, "shots": 3}'])
+    "wrong", [text_of({A: ONE}).replace('"version": 1', '"version": 2'), "[]", "{", '{"version": 1, "shots": 3}']
+)
 def test_a_side_that_cannot_be_read_is_refused_with_its_name(wrong: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         merge(Versions(base="", ours=text_of({A: ONE}), theirs=wrong), path="show.lock.json", labels=BRANCHES)
@@ -239,15 +268,18 @@ def test_a_line_separator_or_a_marker_in_a_prompt_is_no_marker() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["<<<<<<< a\n", "<<<<<<< a\n=======\n=======\n>>>>>>> b\n", "<<<<<<< a\n<<<<<<< a\n", "=======\n"])
+    "text", ["<<<<<<< a\n", "<<<<<<< a\n=======\n=======\n>>>>>>> b\n", "<<<<<<< a\n<<<<<<< a\n", "=======\n"]
+)
 def test_markers_that_do_not_fit_together_are_not_guessed_at(text: str) -> None:
     assert take_apart(text) is None
 
 
 def test_markers_inside_a_take_are_told_apart_from_those_round_a_shot() -> None:
     line = '          "job_id": "{}",\n'
-    cut = text_of({A: ONE}).replace(line.format(ONE.job_id), f"<<<<<<< a\n{line.format('x')}||||||| o\n{line.format('z')}"
-                                    f"=======\n{line.format('y')}>>>>>>> b\n")
+    cut = text_of({A: ONE}).replace(
+        line.format(ONE.job_id),
+        f"<<<<<<< a\n{line.format('x')}||||||| o\n{line.format('z')}=======\n{line.format('y')}>>>>>>> b\n",
+    )
     apart = take_apart(cut)
     assert apart is not None
     assert (apart.whole, '"x"' in apart.versions.ours, '"y"' in apart.versions.theirs) == (False, True, True)
@@ -261,8 +293,10 @@ _SIDE = st.dictionaries(st.tuples(st.sampled_from(["SH1", "SH2", "SH3"]), st.int
 
 
 def side_of(drawn: Mapping[tuple[str, int], tuple[str, JobState, int]]) -> dict[tuple[str, int], LockEntry]:
-    return {(shot, number): take(shot, words, number=number, state=state, attempt=attempt)
-            for (shot, number), (words, state, attempt) in drawn.items()}
+    return {
+        (shot, number): take(shot, words, number=number, state=state, attempt=attempt)
+        for (shot, number), (words, state, attempt) in drawn.items()
+    }
 
 
 @given(_SIDE, _SIDE, _SIDE)
@@ -277,8 +311,11 @@ def test_whatever_two_sides_did_no_paid_job_is_lost_and_swapping_them_changes_no
     contested = {(clash.shot, clash.take) for clash in done.clashes}
     for where in mine.keys() | other.keys():
         left, right, was = mine.get(where), other.get(where), started.get(where)
-        paid = {side.external_task_id for side in (left, right)
-                if side is not None and side.state is not JobState.FAILED and side != was}
+        paid = {
+            side.external_task_id
+            for side in (left, right)
+            if side is not None and side.state is not JobState.FAILED and side != was
+        }
         assert (len(paid) > 1) <= (where in contested), "two jobs are never chosen between"
     for side in ("ours", "theirs"):
         whole = merged(started, mine, other, {clash.place: side for clash in done.clashes})  # type: ignore[misc]
