@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from manifest_runner.adapters.lockwriter import read_lockfile
 from manifest_runner.cli.options import manifests_argument, output_options, setting_options
 from manifest_runner.cli.planner import known_jobs, lagging, overruled, plan_project
 from manifest_runner.cli.project import Project
@@ -35,19 +36,31 @@ def lock(manifests: tuple[str, ...], check: bool, resolving: bool, keep: tuple[s
          theirs: tuple[str, ...], draft: bool, state_dir: str | None, as_json: bool, quiet: bool) -> int:
     """Write what the ledger knows of the takes of each MANIFEST into its lockfile.
 
-    Needs no key and no network. Takes that the ledger does not know stay as they are. With --resolve a lockfile may be named
-    itself.
+    Needs no key and no network. Takes that the ledger does not know stay as they are. With --check and --resolve a lockfile may
+    be named instead of its manifest.
     """
     if resolving or keep or ours or theirs:
         return _resolve(manifests, resolving and not check, (keep, ours, theirs), draft, as_json=as_json, quiet=quiet)
     if not check:
         return each(manifests, lambda manifest: _rebuild(Project(manifest, {"state-dir": state_dir}, draft=draft), quiet=quiet))
     found: list[dict[str, Any]] = []
-    code = each(manifests, lambda manifest: _check(Project(manifest, {"state-dir": state_dir}, draft=draft),
+    code = each(_manifests(manifests), lambda manifest: _check(Project(manifest, {"state-dir": state_dir}, draft=draft),
                                                    found if as_json else None, quiet=quiet))
     if as_json:
         click.echo(json.dumps({"agrees": not found, "changes": found}, indent=2))
     return code
+
+
+def _manifests(files: tuple[str, ...]) -> list[str]:
+    """The manifests that are meant, each once: hooks name whatever has changed, a lockfile as well as its manifest."""
+    named: dict[str, None] = {}
+    for name in files:
+        path = Path(name)
+        if name.endswith(".lock.json") and path.is_file():
+            manifest = Path(read_lockfile(path, name)[0].manifest).name
+            name = str(path.with_name(manifest)) if manifest else name
+        named[name] = None
+    return [*named]
 
 
 def _rebuild(project: Project, *, quiet: bool) -> int:
