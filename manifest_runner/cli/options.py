@@ -55,7 +55,7 @@ def output_options(*names: str) -> Callable[[F], F]:
 
 
 def _set_colour(context: click.Context, _: click.Parameter, value: str) -> None:
-    if value == "never" or (value == "auto" and os.environ.get("NO_COLOR")):
+    if value == "never" or (value == "auto" and (os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb")):
         context.color = False
     elif value == "always":
         context.color = True

@@ -39,6 +39,8 @@ class Stage(StrEnum):
     FAILED = "failed"
 
 
+_ALIVE = frozenset({Stage.WAITING, Stage.RENDERING, Stage.DOWNLOADING})
+_CLIP_ONLY = Pending(took=(0.0,), age=0.0)
 _STAGE_AT_END = {Ending.DONE: Stage.DONE, Ending.FAILED: Stage.FAILED, Ending.IN_DOUBT: Stage.FAILED}
 
 
@@ -104,6 +106,7 @@ class Running:
         self._queued: Queued | None = None
         self._failed: list[Outcome] = []
         self._takes = dict(_takes(plan, manifest, card))
+        self._chained = any(take.after for take in self._takes.values())
         for where, job in jobs.items():
             if where in self._takes:
                 self._known(where, self._takes[where], job)
@@ -203,19 +206,22 @@ class Running:
 
     def pending(self, now: float) -> list[Pending]:
         """The takes that are not over, as `remaining` wants them."""
-        alive = {where: take for where, take in self._takes.items()
-                 if take.stage in (Stage.WAITING, Stage.RENDERING, Stage.DOWNLOADING)}
-        places = {where: place for place, where in enumerate(alive)}
+        alive = [(where, take) for where, take in self._takes.items() if take.stage in _ALIVE]
+        places = {where: place for place, (where, _) in enumerate(alive)} if self._chained else {}
+        alike: dict[Kind, Pending] = {}  # ten thousand that only wait for their turn are one and the same
         found = []
-        for where, take in alive.items():
-            if take.stage is Stage.WAITING:
-                after = tuple(places[other] for other in take.after if other in places)
-                found.append(Pending(took=self._experience.of(take.kind, KNOWN), after=after))
+        for where, take in alive:
+            one = alike.get(take.kind)
+            if one is None:
+                one = alike[take.kind] = Pending(took=self._experience.of(take.kind, KNOWN))
+            if take.stage is Stage.DOWNLOADING:
+                one = _CLIP_ONLY
             elif take.stage is Stage.RENDERING:
                 _, since = self._flying.get(where, (None, self._began))
-                found.append(Pending(took=self._experience.of(take.kind, KNOWN), age=now - since))
-            else:
-                found.append(Pending(took=(0.0,), age=0.0))
+                one = Pending(took=one.took, age=now - since)
+            elif take.after:
+                one = Pending(took=one.took, after=tuple(places[other] for other in take.after if other in places))
+            found.append(one)
         return found
 
     @property

@@ -7,7 +7,7 @@ Laws:
 - The run never waits for the terminal: what is heard is counted, and a thread of its own writes, `FRAMES` times a second at
   most, and only what differs. A terminal that is stopped (Ctrl-S) stops the display and nothing else.
 - What others write to standard error meanwhile stands above the lines, whole.
-- An estimate costs at most a hundredth of the time, however many takes there are.
+- Estimates take at most half a hundredth of the time, however many takes there are.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ROOMY = 15
 """Lines of a terminal from which one of them may stay empty."""
 
 ESTIMATE_EVERY = 2.0
-"""Seconds between two estimates at least; and a hundred times what one cost."""
+"""Seconds between two estimates at least; and two hundred times what one cost."""
 
 _ASCII = str.maketrans({"…": ".", "–": "-", "·": "|", "✓": "+", "✗": "x"})
 
@@ -95,7 +95,8 @@ class Live:
             if line is not None:
                 self._named = True
                 self._above.append(self._inked(line))
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def say(self, text: str) -> None:
         """A line that stands above the display from now on."""
@@ -134,7 +135,7 @@ class Live:
         with self._lock:
             question = self._running.question(now)
         self._left, self._estimated = question(), now
-        self._pause = max(ESTIMATE_EVERY, 100 * (time.thread_time() - began))
+        self._pause = max(ESTIMATE_EVERY, 200 * (time.thread_time() - began))
 
     def _draw(self, *, last: bool = False, gone: bool = False) -> None:
         """Write what has changed. `gone`: nothing but what stands above stays, and with `last` the last lines do too."""
