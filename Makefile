@@ -27,15 +27,17 @@ check: $(DEV) ## Style, types and the floors of the house
 fmt: $(DEV) ## Sort imports and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
-docs: $(DEV) ## Write what is generated: schema, manifest reference, contact strip
+docs: $(DEV) ## Write what is generated: schema, manifest reference, contact strip, recording of a render
 	$(BIN)/manifest-runner schema manifest > schemas/manifest.schema.json
 	$(BIN)/python docs/generate.py --strip
+	$(BIN)/python docs/record.py
 
 bench: $(DEV) ## The figures that the README quotes
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/flight.py
 	$(BIN)/python benchmarks/templates.py
+	$(BIN)/python benchmarks/remaining.py
 
 sweep: $(DEV) ## Kills at every system call, planted bugs, the state machine at length (half an hour)
 	$(BIN)/python -m tests.crash.sweep --kills 1000 --every --delays

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from xml.etree import ElementTree
 
 import pytest
 
@@ -132,3 +133,17 @@ def test_the_picture_of_the_readme_is_light_and_no_wider_than_a_page() -> None:
     assert len(picture) < 900_000
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     assert int.from_bytes(picture[16:20], "big") <= 1600
+
+
+def test_the_recording_is_light_and_stands_for_itself() -> None:
+    """GitHub shows it as a picture: no scripts, nothing fetched, and it is read with every view of the README."""
+    text = (ROOT / "docs" / "render.svg").read_text(encoding="utf-8")
+    assert len(text.encode()) < 200_000
+    root = ElementTree.fromstring(text)  # noqa: S314 - our own file
+    tags = {element.tag.rpartition("}")[2] for element in root.iter()}
+    assert tags == {"svg", "title", "style", "defs", "g", "rect", "circle", "text", "use"}
+    links = {value for element in root.iter() for name, value in element.attrib.items() if name.endswith("href")}
+    assert all(link.startswith("#") for link in links)
+    assert text.count("http") == 1  # the name of the format
+    words = "".join(root.itertext())
+    assert all(found in words for found in ("rendering", "credits charged", "reserved", "left", "✗", "failed: "))
