@@ -29,7 +29,15 @@ from manifest_runner.engine import Options, Outside, execute
 from manifest_runner.errors import ExitCode, StalePlan, UsageError
 from manifest_runner.views.diagnostics import as_text
 from manifest_runner.views.events import JsonLines
-from manifest_runner.views.outcome import exit_code, joined, missing, paid_and_empty, paid_and_not_here, report_dict, report_text
+from manifest_runner.views.outcome import (
+    exit_code,
+    joined,
+    missing,
+    paid_and_empty,
+    paid_and_not_here,
+    report_dict,
+    report_text,
+)
 from manifest_runner.views.plan import plan_text, summary
 from manifest_runner.views.progress import Lines, Progress
 from manifest_runner.views.text import count

@@ -91,8 +91,8 @@ def _decisions(rows: Sequence[Standing], manifest: str) -> list[Step]:
         steps += [(command("adopt", manifest, take, "JOB_ID"), "where the gateway's own pages show a job for it"),
                   (command("abandon", manifest, take), "where they show none")]
     empty = [f"{row.change.shot}:{row.change.take}" for row in rows if row.is_empty][:3]
-    steps += [(command("abandon", manifest, take), "gives up a job that has no clip, to buy the take again; ask the provider first")
-              for take in empty]
+    steps += [(command("abandon", manifest, take),
+               "gives up a job that has no clip, to buy the take again; ask the provider first") for take in empty]
     # The gateway is asked about these again by each render.
     return steps + [(command("abandon", manifest, take), "to wait for it no longer") for take in takes[JobState.MISSING]]
 
