@@ -111,8 +111,8 @@ shots:
   axes. A name that is not there is an error, with the nearest name as a hint.
 - **Vars may use one another**, in any order. A circle is an error.
 - **A value that is one whole `{{ expression }}` keeps its type**: number, list, mapping, true or false. All else becomes text.
-- **Jinja's filters, tests, `if`, `for` and macros** work. `random`, `pprint`, `attr`, `urlize` and `xmlattr` are taken
-  out: the same manifest must give the same request.
+- **Jinja's filters, tests, `if`, `for` and macros** work. `random`, `pprint`, `attr`, `urlize` and `xmlattr` are taken out: the
+  same manifest must give the same request.
 - **Templates see data only.** There is no environment, clock, network or file but `*.j2` files of the repository, read by
   `{% include "looks/words.j2" %}` and `{% import "looks/words.j2" as words %}`, relative to the manifest.
 - Start a value that begins with `{{` with a quote: `duration: "{{ beat }}"`. Without quotes YAML reads a mapping.

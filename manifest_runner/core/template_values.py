@@ -24,6 +24,9 @@ MAX_TEXT = 100_000
 MAX_VALUES = 10_000
 """Values inside what one expression yields."""
 
+MAX_ALL_TEXT = 10 * MAX_TEXT
+"""Characters of all texts in what one expression yields."""
+
 MAX_NESTING = 60
 """Lists and mappings inside one another in what one expression yields."""
 
@@ -108,7 +111,7 @@ def check_text(text: str) -> str:
 
 def plain_json(value: Any) -> Json:
     """`value` as plain JSON values. Raises `TemplateError` for anything else, and beyond `MAX_VALUES`."""
-    return _plain(value, [MAX_VALUES], 0)
+    return _plain(value, [MAX_VALUES, MAX_ALL_TEXT], 0)
 
 
 def _plain(value: Any, left: list[int], depth: int) -> Json:
@@ -119,7 +122,8 @@ def _plain(value: Any, left: list[int], depth: int) -> Json:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        if len(value) > MAX_TEXT:
+        left[1] -= len(value)
+        if len(value) > MAX_TEXT or left[1] < 0:
             raise too_long()
         return check_text(str(value))
     if isinstance(value, int) and abs(value) < 10**MAX_DIGITS:
