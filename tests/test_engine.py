@@ -554,7 +554,11 @@ async def test_after_an_empty_account_no_more_leave_than_were_already_on_their_w
 async def test_a_run_that_is_stopped_sends_no_more_than_were_already_on_their_way(tmp_path: Path) -> None:
     text = "shots:\n" + "".join(f"  - {{id: S{n:03}, prompt: x{n}}}\n" for n in range(60))
     async with Studio(folder=tmp_path, text=text, faults=("submit:slow=40",)) as studio:
-        await studio.render(stop_after=0.2)
+        with studio.first_departure() as first:
+            async with anyio.create_task_group() as group:
+                group.start_soon(studio.render)
+                await first.wait()
+                group.cancel_scope.cancel()
         assert 0 < studio.requests("POST") <= 10
         studio.fault()
         await studio.render()

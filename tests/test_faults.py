@@ -118,6 +118,7 @@ class Row:
     limits: SpendingLimits = field(default_factory=SpendingLimits)
     tries: int = 6
     patience: float = 3600.0
+    first_look: float = 1.0
     factor: float = 100.0
     read: float | None = None
     clock: Callable[[float], FastClock] = FastClock
@@ -186,7 +187,8 @@ ROWS = [
     Row(number="F14", faults="poll:unknown-statusx4 shot=A", gets=(5, 12)),
     Row(number="F14", faults="poll:unknown-status shot=A", a=OPEN, gets=(2, 60), code=PROVIDER, patience=40),
     Row(number="F15", faults="poll:stuck shot=A", a=OPEN, gets=(2, 60), code=PROVIDER, patience=40, both_ids=True),
-    Row(number="F32", faults="poll:401 shot=A", a=OPEN, code=PROVIDER, halts="unauthorized"),
+    Row(number="F32", faults="poll:401 shot=A", a=OPEN, code=PROVIDER, halts="unauthorized",
+        first_look=30),  # B and C have left by then
     # Bytes that do not arrive, or are others: paid for, so never bought again.
     Row(number="F16", faults="job:no-outputs shot=A", a=FAILED, code=DIFFERENCES, words="without a clip", both_ids=True),
     Row(number="F17", faults="download:403@1 shot=A", gets=(2, 12)),
@@ -245,7 +247,7 @@ def studio_for(row: Row, ids: str, folder: Path, portal: BlockingPortal) -> Stud
     settings = Settings(speed=1e5, seed="faults", replay="replays" if ids == "replays" else "correlates", **row.settings)
     return Studio(folder=folder, text=THREE, portal=portal, settings=settings, faults=tuple(filter(None, [row.faults])),
                   card=row.card if ids == "replays" else CORRELATES, limits=row.limits, tries=row.tries,
-                  patience=row.patience, clock=row.clock(row.factor))
+                  patience=row.patience, first_look=row.first_look, clock=row.clock(row.factor))
 
 
 async def after_the_first_run(row: Row, studio: Studio, report: Report | None) -> None:
@@ -444,17 +446,15 @@ async def test_f22_stopped_while_submissions_are_on_their_way_it_hears_their_ans
 ) -> None:
     text = "shots:\n" + "".join(f"  - {{id: S{n:02}, prompt: x{n}}}\n" for n in range(30))
     async with studio_of(tmp_path, portal, "submit:slow=20", text=text, replay="correlates") as studio:
-        first = anyio.Event()
-        studio.watch = lambda key, what: first.set() if isinstance(what, Intended) else None
-        async with anyio.create_task_group() as group:
-            group.start_soon(studio.render)
-            await first.wait()
-            group.cancel_scope.cancel()
+        with studio.first_departure() as first:
+            async with anyio.create_task_group() as group:
+                group.start_soon(studio.render)
+                await first.wait()
+                group.cancel_scope.cancel()
         sent = studio.requests("POST")
         assert 0 < sent <= 10
         assert sum(job.job_id is not None for job in history(studio)) == sent
         studio.fault()
-        studio.watch = None
         await studio.render()
         assert studio.done(), "nothing is in doubt, although ids do not replay"
         assert studio.jobs_made() == studio.requests("POST") == 30

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -41,6 +41,7 @@ from manifest_runner.core.planning import World as Facts
 from manifest_runner.core.planning import make_plan
 from manifest_runner.core.polling import PollPolicy
 from manifest_runner.engine import Options, Outside, execute, take_back
+from manifest_runner.engine.departure import SlotDeparture
 from manifest_runner.errors import MediaError
 from manifest_runner.ports import Listener, SpendingLimits
 from manifest_runner.simulator.faults import Faults
@@ -104,6 +105,7 @@ class Studio:
     limits: SpendingLimits = field(default_factory=SpendingLimits)
     fail_fast: bool = False
     patience: float = 3600.0
+    first_look: float = 1.0
     tries: int = 6
     events: list[tuple[TakeKey, object]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -117,6 +119,21 @@ class Studio:
     address: str = URL
     _served: Future[Any] | None = None
     listener: Listener | None = None
+
+    @contextmanager
+    def first_departure(self) -> Iterator[anyio.Event]:
+        """Set once the bytes of a submission have left."""
+        first, left = anyio.Event(), SlotDeparture.left
+
+        async def told(departure: SlotDeparture) -> None:
+            first.set()
+            await left(departure)
+
+        SlotDeparture.left = told  # type: ignore[method-assign]
+        try:
+            yield first
+        finally:
+            SlotDeparture.left = left  # type: ignore[method-assign]
 
     async def __aenter__(self) -> Studio:
         """Open the provider, which outlives the runs."""
@@ -150,7 +167,7 @@ class Studio:
             await take_back(outside, self.said.append)
             plan = plan or self.plan()
             options = Options(limits=self.limits, fail_fast=self.fail_fast, tries=self.tries,
-                              poll=PollPolicy(first=1.0, every=1.0, patience=self.patience, missing_after=3))
+                              poll=PollPolicy(first=self.first_look, every=1.0, patience=self.patience, missing_after=3))
             with anyio.move_on_after(stop_after if stop_after is not None else 60) as scope:
                 report = await execute(plan, name="show.yaml", manifest=self.manifest(), card=self.card,
                                        lockfile=read_lockfile(self.lock_path, "lock")[0], outside=outside, options=options,

@@ -160,8 +160,8 @@ BUGS = (
         '                return await _record(job, Failed(words="too slow"), outside, tell), document\n',
         ENGINE + "test_a_job_that_never_ends_is_left_to_a_later_run"),
     bug("estimate-taken-for-the-charge", "the books say less than was paid",
-        "engine/following.py", "return Succeeded(charged=document.credits_charged)",
-        "return Succeeded(charged=job.intent.reserved)",
+        "engine/following.py", "return Succeeded(charged=document.credits_charged,",
+        "return Succeeded(charged=job.intent.reserved,",
         ENGINE + "test_what_was_charged_is_what_the_job_says_not_what_was_estimated"),
 
     # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────
