@@ -45,6 +45,7 @@ def is_plainly_local(host: str) -> bool:
     try:
         return not is_public(socket.inet_ntoa(socket.inet_aton(host)))  # takes decimal, octal and short forms as resolvers do
     except OSError:
+        host = host.rstrip(".")  # a name may end with the root's dot
         return host == "localhost" or host.endswith((".localhost", ".local", ".internal")) or (
             ":" in host and not is_public(host))
 

@@ -24,6 +24,7 @@ from manifest_runner.core.model import Diagnostic, Json, Lockfile, Manifest, Poi
 from manifest_runner.core.modelcard import ModelCard, override
 from manifest_runner.core.origins import json_pointer
 from manifest_runner.core.pricing import price_words
+from manifest_runner.core.rules import ADDRESS
 from manifest_runner.core.templating import Engine, ReadFile
 from manifest_runner.core.validation import check
 from manifest_runner.errors import InvalidInput, UsageError
@@ -143,7 +144,7 @@ class Project:
         for index, shot in enumerate(shots if isinstance(shots, list) else []):
             for name in ("first_frame", "last_frame"):
                 value = shot.get(name) if isinstance(shot, dict) else None
-                if not isinstance(value, str) or "://" in value or not value:
+                if not isinstance(value, str) or ADDRESS.match(value) or not value:
                     continue
                 if value not in hashes and value not in bad:
                     self._picture(value, hashes, bad)

@@ -16,6 +16,9 @@ from manifest_runner.core.model import Json, JsonObject, Pointer, Severity
 QUOTED = 40
 """How many characters of a wrong value a message repeats."""
 
+SUGGESTIONS = 20
+"""How many unknown keys of one mapping are compared with the known ones: it is slow, and there may be a million."""
+
 _GATEWAY = "--base-url or MANIFEST_RUNNER_BASE_URL"
 _KEY = "TRINETRA_API_KEY or --key-file"
 _CALLBACK = "--callback-url or MANIFEST_RUNNER_CALLBACK_URL"
@@ -137,16 +140,15 @@ def _translated(error: Any, at: Pointer) -> Iterator[Finding]:
 
 def _unknown_keys(error: Any, pointer: Pointer) -> Iterator[Finding]:
     known = error.schema.get("properties", {})
-    for key in error.instance:
-        if key in known:
-            continue
+    for number, key in enumerate(name for name in error.instance if name not in known):
         text, place = str(key), (*pointer, key)
         if setting := OPERATORS.get(_folded(text)):
             yield Finding(code="operator-setting", pointer=place, at_key=True,
                           message=f"{text} is a setting of whoever runs the program and is never in a manifest",
                           hint=f"remove it here; set {setting}")
             continue
-        hint = ELSEWHERE.get(text) or suggestion(text, known) or f"known here: {', '.join(known)}"
+        near = suggestion(text, known) if number < SUGGESTIONS else None
+        hint = ELSEWHERE.get(text) or near or f"known here: {', '.join(known)}"
         yield Finding(code="unknown-key", message=f"{shown(text)[1:-1]} is not a known key", pointer=place, at_key=True,
                       hint=hint)
 

@@ -36,8 +36,8 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EVENTS", "MAX_EXPANDED", "decode", "lo
 MAX_DEPTH = 64
 """Mappings and lists inside one another. A manifest needs six."""
 
-MAX_EVENTS = 2_000_000
-"""Scalars, aliases, and starts and ends of mappings and lists. 10,000 shots are 350,000."""
+MAX_EVENTS = 750_000
+"""Scalars, aliases, and starts and ends of mappings and lists. 20,000 shots are 700,000."""
 
 MAX_EXPANDED = 100_000
 """Values that all aliases together stand for, counted as if each were written out."""
@@ -154,7 +154,8 @@ class _Builder:
         if kind is AliasEvent:
             return self._alias(event)
         if depth > MAX_DEPTH:
-            self._stop("yaml-too-deep", f"more than {MAX_DEPTH} mappings and lists inside one another", event, None)
+            self._stop("yaml-too-deep", f"more than {MAX_DEPTH} mappings and lists inside one another", event,
+                       "close what is open, or write it flatter: a manifest needs six")
         if event.tag is not None:
             self._tag(event)
         if event.anchor is not None:

@@ -22,6 +22,9 @@ FRAMES = ("first_frame", "last_frame")
 SUGGESTIONS = 20
 """How many unknown shots are compared with all the others: it is slow, and a wrong manifest may hold thousands."""
 
+MOST_TAKES_OF_ALL = 40_000
+"""Takes of one manifest: twice the shots that it may have."""
+
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _WEB = re.compile(r"https?://[^\s/?#@\\]+([/?#][^\s\\]*)?\Z", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -59,7 +62,8 @@ def reserved_names(show: Show) -> Iterator[Finding]:
     """Names become file names, on every system."""
     names = [((key,), str(show.data[key])) for key in ("show", "sequence") if key in show.data]
     ids = ((("shots", index, "id"), shot["id"]) for index, shot in enumerate(show.shots) if "id" in shot)
-    for pointer, name in (*names, *ids):
+    folders = ((("output",), name) for name in show.data.get("output", "").split("/"))
+    for pointer, name in (*names, *folders, *ids):
         if name.partition(".")[0].lower() in RESERVED:
             yield Finding(code="reserved-name", message=f"{name} is a device's name on Windows; no file can be called so",
                           pointer=pointer, hint=f"add something to it, such as {name}_1")
@@ -77,6 +81,19 @@ def duplicate_ids(show: Show) -> Iterator[Finding]:
         yield Finding(code="duplicate-id", message=message, pointer=("shots", index, "id"),
                       see=((f"collides with {other}, which is here", ("shots", first, "id")),),
                       hint="give one of them another id; where a matrix makes the shots, name its axes in the id")
+
+
+def too_many_takes(show: Show) -> Iterator[Finding]:
+    """A show has a bounded number of takes: each is a line of the plan, and a block of the lockfile."""
+    total = 0
+    for index, shot in enumerate(show.shots):
+        takes = shot.get("takes", 1)
+        total += int(takes)
+        if total > MOST_TAKES_OF_ALL:
+            yield Finding(code="too-many-takes", message=f"the manifest asks for more than {MOST_TAKES_OF_ALL:,} takes",
+                          pointer=("shots", index, "takes") if "takes" in shot else ("shots", index),
+                          hint="split it into several manifests, or ask for fewer takes")
+            return
 
 
 def keys_of_defaults(show: Show) -> Iterator[Finding]:
@@ -336,6 +353,6 @@ def _warning(code: str, message: str, pointer: Pointer, hint: str | None = None)
 
 
 RULES: tuple[Callable[[Show], Iterator[Finding]], ...] = (
-    reserved_names, duplicate_ids, keys_of_defaults, frame_places, frame_shots, frame_cycles, last_frames, circled_takes, cuts,
-    cameras, texts, numbers, durations,
+    reserved_names, duplicate_ids, too_many_takes, keys_of_defaults, frame_places, frame_shots, frame_cycles, last_frames,
+    circled_takes, cuts, cameras, texts, numbers, durations,
 )

@@ -32,9 +32,11 @@ NOT_SHARED = ("id", "matrix")
 NAME = {"pattern": rf"^[A-Za-z0-9][A-Za-z0-9._-]*{END}", "maxLength": 64,
         "x-says": "may hold letters, digits, . _ and -, and must begin with a letter or digit"}
 RATE = {"pattern": rf"^[1-9][0-9]{{0,5}}/(s|min|h){END}", "x-says": "must be a number, a slash and s, min or h, such as 30/min"}
-_SEGMENT = r'[^/\\:*?"<>|.\u0000-\u001f][^/\\:*?"<>|\u0000-\u001f]*'
+_INSIDE = r'/\\:*?"<>|\u0000-\u001f'
+_SEGMENT = rf"[^.{_INSIDE}](?:[^{_INSIDE}]*[^. {_INSIDE}])?"
 FOLDER = {"pattern": rf"^{_SEGMENT}(/{_SEGMENT})*/?{END}", "maxLength": 200,
-          "x-says": "must be a folder below the manifest's own, such as renders/monsoon, in which no name begins with a dot"}
+          "x-says": "must be a folder below the manifest's own, such as renders/monsoon, in which no name begins with a dot "
+                  "or ends with one or with a space"}
 
 
 def json_text(schema: JsonObject) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from manifest_runner.core.camera import prompt_with_camera, resolve
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 MOST_MISTAKES = 1000
 """How many are listed; a hostile manifest holds as many as it likes."""
 
+MOST_EXPLAINED = 2000
+"""Findings of the schema that are explained, alike or not: explaining is slow, and 20,000 shots may be wrong in every key."""
+
 _PERIODS = {"s": 1, "min": 60, "h": 3600}
 _SUFFIX = re.compile(r"(\.ya?ml)?(\.j2)?\Z")
 
@@ -60,7 +63,10 @@ def check(filled: Filled, card: ModelCard) -> tuple[Manifest | None, list[Diagno
     """
     # A default may need a shot's axes: alone it cannot be filled, and that is no mistake. In the shots it is judged.
     failed = frozenset(pointer for pointer in filled.failed if pointer[:1] != ("defaults",))
-    broken = [found for found in _schema_findings(filled.data, card) if not _under(found.pointer, failed)]
+    told = (found for found in _schema_findings(filled.data, card) if not _under(found.pointer, failed))
+    broken = list(islice(told, MOST_EXPLAINED))
+    if len(broken) == MOST_EXPLAINED:  # what was not looked at may be anything: no rule can be applied to it
+        return None, _diagnostics(filled, broken, more=True)
     show = _sound(filled.data, card, (*failed, *(found.pointer for found in broken)))
     diagnostics = _diagnostics(filled, chain(broken, findings(show)))
     if failed or any(item.severity is Severity.ERROR for item in diagnostics):
@@ -142,16 +148,20 @@ def _sound_shot(pointer: Pointer, shot: Json, doubtful: frozenset[Pointer]) -> J
 # ── from findings to diagnostics ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _diagnostics(filled: Filled, found: Iterable[Finding]) -> list[Diagnostic]:
-    """Each mistake once, where it was written: a default that is wrong in 500 shots is one mistake."""
+def _diagnostics(filled: Filled, found: Iterable[Finding], *, more: bool = False) -> list[Diagnostic]:
+    """Each mistake once, where it was written: a default that is wrong in 500 shots is one mistake. `more` says that these are
+    not all."""
     listed: dict[tuple[Source | None, str, str], Diagnostic] = {}
     for finding in found:
         item = _diagnostic(filled, finding)
         if len(listed) == MOST_MISTAKES and (item.source, item.code, item.message) not in listed:
-            listed[None, "", ""] = Diagnostic(code="more-mistakes", source=filled.origins.locate(())[0],
-                                              message=f"there are more mistakes than these {MOST_MISTAKES:,}")
+            more = True
             break
         listed.setdefault((item.source, item.code, item.message), item)
+    if more:
+        listed[None, "", ""] = Diagnostic(code="more-mistakes", source=filled.origins.locate(())[0],
+                                          message=f"there are more mistakes than these {len(listed):,}",
+                                          hint="mend these first; then the rest is looked at")
     return sorted(listed.values(), key=_place)
 
 

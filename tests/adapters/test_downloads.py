@@ -407,7 +407,8 @@ async def test_a_stream_of_another_length_than_announced_is_broken(to: Path) -> 
 
 PUBLIC = ["93.184.216.34", "8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"]
 NOT_PUBLIC = [
-    "127.0.0.1", "127.255.255.254", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",  # noqa: S104
+    "127.0.0.1", "127.255.255.254", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+    # noqa: S104
     "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1", "::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1",
     "fd00:ec2::254", "fec0::1", "ff02::1", "2001:db8::1", "2001::1", "2002:7f00:1::", "::ffff:127.0.0.1", "::ffff:a00:1",
     "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "::127.0.0.1", "", "localhost",
@@ -427,7 +428,8 @@ def test_local_reserved_and_disguised_addresses_are_not(address: str) -> None:
 
 @pytest.mark.parametrize(("host", "local"), [
     ("127.0.0.1", True), ("2130706433", True), ("0x7f.1", True), ("127.1", True), ("017700000001", True), ("localhost", True),
-    ("a.localhost", True), ("metadata.google.internal", True), ("::1", True), ("::ffff:7f00:1", True), ("8.8.8.8", False),
+    ("a.localhost", True), ("metadata.google.internal", True), ("localhost.", True), ("metadata.google.internal.", True),
+    ("::1", True), ("::ffff:7f00:1", True), ("8.8.8.8", False),
     ("cdn.example", False), ("2606:4700::1111", False), ("134744072", False),
 ])
 def test_hosts_that_are_local_at_a_glance_are_known_without_resolving(host: str, local: bool) -> None:
@@ -437,7 +439,8 @@ def test_hosts_that_are_local_at_a_glance_are_known_without_resolving(host: str,
 LOCAL_URLS = ["http://127.0.0.1:{port}/", "http://localhost:{port}/", "http://2130706433:{port}/", "http://0x7f.1:{port}/",
               "http://127.1:{port}/", "http://0:{port}/", "http://0.0.0.0:{port}/",
               "http://[::1]:{port}/",
-              "http://[::ffff:127.0.0.1]:{port}/", "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/",
+              "http://[::ffff:127.0.0.1]:{port}/", "http://localhost.:{port}/", "http://169.254.169.254/latest/meta-data/",
+              "http://10.0.0.1/",
               "http://[64:ff9b::7f00:1]/"]
 
 
@@ -541,7 +544,8 @@ async def test_the_name_goes_into_host_and_sni_and_the_address_into_the_connecti
         seen.append(request)
         return httpx.Response(200, content=CLIP)
 
-    async with HttpDownloads(clock=FakeClock(), resolve=resolving(["2606:4700::1111"])[0]) as downloads:  # type: ignore[arg-type]
+    async with HttpDownloads(clock=FakeClock(),
+                             resolve=resolving(["2606:4700::1111"])[0]) as downloads:  # type: ignore[arg-type]
         downloads._direct = httpx.MockTransport(handler)
         await downloads.fetch("https://bücher.example:8443/a?b=c", to)
     request, = seen
@@ -601,7 +605,8 @@ async def test_an_application_in_process_is_asked_as_it_is(to: Path) -> None:
 
 
 @pytest.mark.parametrize(("url", "expected"), [
-    ("https://cdn.example/a.mp4?X-Signature=s#f", "https://cdn.example/a.mp4"), ("https://u:p@cdn.example/", "https://cdn.example/"),
+    ("https://cdn.example/a.mp4?X-Signature=s#f", "https://cdn.example/a.mp4"),
+    ("https://u:p@cdn.example/", "https://cdn.example/"),
     ("http://x/\x1b[31m\n", "http://x/ [31m"),
 ])
 def test_an_address_is_shown_without_what_opens_it(url: str, expected: str) -> None:
