@@ -70,6 +70,12 @@ class RepositoryFiles:
             _refuse(str(path), "leaves the repository", "outside-repository")
         return resolved.relative_to(self.root).as_posix()
 
+    def check_folder(self, path: str) -> None:
+        """Raise `UsageError` where a folder of the manifest's, with its links resolved, does not lie in the repository. It need
+        not be there yet."""
+        if (resolved := self._inside(path)).exists() and not resolved.is_dir():
+            _refuse(path, "is not a folder", "not-a-folder")
+
     def _inside(self, path: str) -> Path:
         if "\0" in path:
             _refuse(path.replace("\0", "\\0"), "holds a NUL character", "bad-path")

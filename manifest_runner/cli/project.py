@@ -110,7 +110,7 @@ class Project:
         card = self._card(filled.data.get("model"))
         manifest, more = check(filled, card)
         pictures, missing = self._pictures(filled)
-        found = sort_diagnostics([*findings, *more, *missing])
+        found = sort_diagnostics([*findings, *more, *missing, *self._outputs(manifest, filled)])
         texts = _texts(filled.origins, found)
         if manifest is None or any(item.severity is Severity.ERROR for item in found):
             raise InvalidInput(found, texts=texts)
@@ -156,6 +156,17 @@ class Project:
                     findings.append(Diagnostic(code=code, message=message, pointer=json_pointer(pointer), source=source,
                                                notes=notes, hint=hint))
         return hashes, findings
+
+    def _outputs(self, manifest: Manifest | None, filled: expansion.Filled) -> list[Diagnostic]:
+        """What is wrong with the folder of the clips, which may be a link: known before anything is paid."""
+        try:
+            if manifest is not None:
+                self.files.check_folder(self._drafted(manifest).output)
+        except UsageError as error:
+            source, notes = filled.origins.locate(("output",))
+            return [Diagnostic(code=error.code, message=f"the clips' folder {error.message}", pointer="/output", source=source,
+                               notes=notes, hint="clips lie below the repository's root: remove the link, or name another folder")]
+        return []
 
     def _picture(self, path: str, hashes: dict[str, str], bad: dict[str, tuple[str, str]]) -> None:
         import hashlib

@@ -257,7 +257,7 @@ class _Builder:
             return None
         value = self.anchors[name]
         if value is _OPEN:
-            self._problem("yaml-alias", f"*{name} stands inside the value that it refers to", event, None)
+            self._problem("yaml-alias", f"*{name} stands inside the value that it refers to", event, "write the value out")
             return None
         self.expanded += self._size(value)
         if self.expanded > MAX_EXPANDED:
