@@ -110,7 +110,7 @@ def test_a_clip_plays_and_stops_and_steps_by_frames(page: Page) -> None:
     page.press("i")
     assert page.run("FIRST.media.currentTime") == 0.5
     page.press("Escape")
-    page.until("!PARTS.dialog.open")
+    page.until("!VIEW.open")
     assert page.run("document.activeElement.closest('.shot').dataset.id") == "SH0010"
     assert page.run("document.querySelectorAll('video[src]').length") == 0
 

@@ -300,14 +300,16 @@ function section(title, ...children) {
 }
 
 function notes(shot) {
-  const cut = shot.length ? `${short(shot.seconds)} of ${short(shot.length)}, from ${short(shot.from)} to ${short(shot.to)}` : "";
+  const cut = shot.seconds === shot.length ? shot.length && "all of it"
+    : `${short(shot.seconds)} of ${short(shot.length)}, from ${short(shot.from)} to ${short(shot.to)}`;
+  const changed = shot.since ? shot.since.words.filter((words) => words !== "prompt") : [];
   return [
     shot.note ? el("p", { class: "note", dir: "auto" }, shot.note) : null,
     section(shot.base ? `Prompt, and what changed since ${shot.base}` : "Prompt",
             el("p", { class: "prompt", dir: "auto" }, pieces(shot.prompt))),
     shot.since && shot.since.kind === "new" ? section(`Since ${DATA.against.name}`, el("p", null, "A new shot.")) : null,
-    shot.since && shot.since.kind === "changed"
-      ? section(`Since ${DATA.against.name}`, el("ul", { class: "plain" }, shot.since.words.map((words) => el("li", { dir: "auto" }, words)))) : null,
+    changed.length
+      ? section(`Since ${DATA.against.name}`, el("ul", { class: "plain" }, changed.map((words) => el("li", { dir: "auto" }, words)))) : null,
     section("Camera", shot.camera ? cameraLarge(shot.camera) : null),
     section("Frames", framesLarge(shot)),
     section(shot.takes.length > 1 ? "Takes" : "Take", el("ul", { class: "plain ledger" }, shot.takes.map(takeLine))),
