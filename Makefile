@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
 
-.PHONY: help demo test check fmt docs bench sweep fuzz teeth clean
+.PHONY: help demo test check fmt docs editors bench sweep fuzz teeth clean
 .DEFAULT_GOAL := help
 
 help: ## What there is
@@ -31,6 +31,9 @@ docs: $(DEV) ## Write what is generated: schema, manifest reference, contact str
 	$(BIN)/manifest-runner schema manifest > schemas/manifest.schema.json
 	$(BIN)/python docs/generate.py --strip
 	$(BIN)/python docs/record.py
+
+editors: ## The language server that the editors' tests run (npm)
+	npm install --no-save --no-audit --no-fund --prefix .editors yaml-language-server@1.25.0
 
 bench: $(DEV) ## The figures that the README quotes
 	$(BIN)/python benchmarks/plan.py

@@ -22,7 +22,7 @@ Schema = dict[str, Json]
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 END = r"(?![\s\S])"
-TEMPLATE = {"type": "string", "pattern": r"\{[{%]"}
+TEMPLATE = {"title": "a template", "type": "string", "pattern": r"\{[{%]"}
 MOST_SHOTS = 20_000
 MOST_TAKES = 50
 MOST_CREDITS = 1_000_000_000
@@ -175,16 +175,16 @@ def _camera_for_editors(card: ModelCard) -> Schema:
             "examples": ["static", {"move": "truck_right", "amount": 4}],
             "anyOf": [
                 word,
-                {"type": "object", "properties": moved, "required": ["move"], "additionalProperties": False,
-                 "description": "A film word and how far."},
-                {"type": "object", "properties": raw, "required": ["type"], "additionalProperties": False,
-                 "description": "The API's own camera object, sent untouched."},
+                {"title": "a film word and how far", "type": "object", "properties": moved, "required": ["move"],
+                 "additionalProperties": False, "description": "A film word and how far."},
+                {"title": "the API's own object", "type": "object", "properties": raw, "required": ["type"],
+                 "additionalProperties": False, "description": "The API's own camera object, sent untouched."},
             ]}
 
 
 # ── the editors' schema: any value may be a template ──────────────────────────────────────────────────────────────
 
-_HOVER = ("description", "default", "examples")
+_HOVER = ("description", "default", "examples", "defaultSnippets")
 _STRUCTURE = frozenset({"version", "vars", "include", "defaults", "limits", "shots"})
 
 
@@ -196,7 +196,7 @@ def _for_editors(schema: Schema) -> Schema:
 
 def _or_template(schema: JsonObject) -> Schema:
     """`schema`, or a string that holds a template; descriptions stay outside, where editors look for them."""
-    rule = _opened(schema)
+    rule = _with_snippets(_opened(schema))
     if "string" in rule.get("type", ()) and not {"pattern", "enum"} & rule.keys():
         return rule  # any text will do, and a template is text
     hover = {key: rule.pop(key) for key in _HOVER if key in rule}
@@ -215,6 +215,18 @@ def _opened(schema: JsonObject) -> Schema:
     if "anyOf" in rule:
         rule["anyOf"] = [_opened(form) for form in rule["anyOf"]]
     return rule
+
+
+def _with_snippets(rule: Schema) -> Schema:
+    """Examples that are mappings beside ones that are text, as what editors offer whole: they show such an example as
+    `[object Object]`."""
+    examples = rule.get("examples", [])
+    whole = [example for example in examples if isinstance(example, dict)]
+    if not whole or len(whole) == len(examples):
+        return rule
+    label = [", ".join(f"{key}: {value}" for key, value in example.items()) for example in whole]
+    return {**rule, "examples": [example for example in examples if not isinstance(example, dict)],
+            "defaultSnippets": [{"label": f"{{{words}}}", "body": body} for words, body in zip(label, whole, strict=True)]}
 
 
 def _published(schema: JsonObject) -> Schema:
