@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -116,6 +117,7 @@ class HttpGateway:
             limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=_IDLE),
             headers={"User-Agent": f"manifest-runner/{__version__}", "Accept": "application/json",
                      "Accept-Encoding": "identity"})
+        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))  # none is kept, none is sent
         self._turn = anyio.CapacityLimiter(CONNECTIONS)
         self._asking = anyio.CapacityLimiter(ASKING)
         for name in _LOGGERS:
@@ -318,5 +320,6 @@ async def _read(response: httpx.Response) -> _Answer:
                 break
     except httpx.HTTPError:
         whole = False
-    text = bytes(body[:LARGEST_ANSWER]).decode("utf-8-sig", "replace")
+    # Without NULs: UTF-16 is read as its letters with NULs between them, where nobody would find the key.
+    text = bytes(body[:LARGEST_ANSWER]).decode("utf-8-sig", "replace").replace("\0", "")
     return _Answer(status=response.status_code, headers=response.headers, text=text, whole=whole)

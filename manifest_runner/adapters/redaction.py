@@ -2,8 +2,8 @@
 
 Laws
 - Text is cleaned before it is cut, kept or shown: what is left of half a secret is found by nobody.
-- Each character may be spelt in its own way (`%6B`, `&#107;`, `\\u006b`, between NULs as UTF-16 leaves them); the whole may be
-  hex or base64 at any alignment. Letters count in either case.
+- Each character may be spelt in its own way (`%6B`, `&#107;`, `\\u006b`); the whole may be hex, or base64 at any
+  alignment. Letters count in either case.
 - What no list of spellings could end (compressed, encrypted, backwards) is not looked for: whoever has the secret already
   can always hide it from a reader.
 """
@@ -18,7 +18,7 @@ SHORTEST = 12
 
 SHOWN = "***"
 
-_SPELLS = re.compile(r"[%&=\\\0]")
+_SPELLS = re.compile(r"[%&=\\]")
 
 
 class Redactor:
@@ -57,7 +57,7 @@ def _character(character: str) -> str:
              rf"\\{{1,4}}(?:u00|U000000|x)(?:{either})", rf"\\{{1,4}}u\{{0{{0,8}}(?:{either})\}}"]
     if not character.isalnum():
         spelt.append(rf"\\{{1,4}}{re.escape(character)}")
-    return f"(?:{'|'.join(spelt)})\0{{0,3}}"
+    return f"(?:{'|'.join(spelt)})"
 
 
 def _wholes(secret: bytes) -> set[str]:

@@ -31,8 +31,6 @@ SPELT = {
     "C": "".join(f"\\x{ord(one):02x}" for one in KEY),
     "mail": "".join(f"={ord(one):02X}" for one in KEY),
     "mixed": "".join(f"%{ord(one):02x}" if index % 2 else one.upper() for index, one in enumerate(KEY)),
-    "UTF-16": KEY.encode("utf-16-le").decode(),
-    "UTF-32": KEY.encode("utf-32-be").decode("latin-1"),
     "hex": KEY.encode().hex(),
     "HEX": KEY.encode().hex().upper(),
     **{f"base64 after {before}": base64.b64encode(b"x" * before + KEY.encode() + b"yz").decode() for before in range(4)},
