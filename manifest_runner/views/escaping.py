@@ -43,6 +43,11 @@ def json_text(text: str) -> str:
     return _LOG_COMMAND.sub(lambda match: f"{match.group()[:-1]}\\u{ord(match.group()[-1]):04x}", ascii_only)
 
 
+def node(text: str) -> str:
+    """`text` for a page's script, which sets it as the text of a node and never as markup. Line breaks stay."""
+    return _UNSEEN.sub(_written_out, text.replace("\r\n", "\n"))
+
+
 def html(text: str) -> str:
     """`text` between HTML tags or in a quoted attribute. Line breaks stay."""
     from html import escape  # start-up: its table of entities, in a module that every command imports

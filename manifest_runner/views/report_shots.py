@@ -1,6 +1,6 @@
 """What the review page shows, as data: the shots in the order of the cut, their takes, and what would happen to them.
 
-Every text of a stranger's goes through `shown`; how it looks is the page's business (`views/page/`).
+Every text of a stranger's goes through `shown` (`views.escaping.node`); how it looks is the page's business (`views/page/`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from manifest_runner.core.camera import moves
+from manifest_runner.core.camera import moves, prompt_without_camera
 from manifest_runner.core.lifecycle import UNFINISHED
 from manifest_runner.core.model import (
     Action,
@@ -23,7 +23,6 @@ from manifest_runner.core.model import (
     Lockfile,
     Manifest,
     Plan,
-    Reason,
     ReasonCode,
     Shot,
     ShotFrame,
@@ -33,10 +32,10 @@ from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.planning import Where
 from manifest_runner.core.pricing import format_credits, format_total, quote
 from manifest_runner.core.worddiff import Piece, around_changes, word_diff
+from manifest_runner.views.escaping import node as shown
 from manifest_runner.views.plan import summary
-from manifest_runner.views.shot_words import differences, frame_words, title, value_words
+from manifest_runner.views.shot_words import camera_words, differences, frame_words, title, value_words
 from manifest_runner.views.status import Standing
-from manifest_runner.views.text import safe
 
 Row = dict[str, Any]
 _ACTED = {Action.CREATE: "new", Action.REPLACE: "changed", Action.RESUME: "unfinished", Action.FETCH: "fetch",
@@ -85,11 +84,6 @@ class Review:
     def cut_takes(self) -> Mapping[ShotId, int]:
         """The take of each shot that goes into the cut."""
         return {shot.id: shot.cut_take for shot in self.manifest.shots}
-
-
-def shown(text: str) -> str:
-    """A text for the page: what would hide or reorder characters is written out; lines stay lines."""
-    return "\n".join(safe(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
 def report_data(review: Review) -> Row:
@@ -152,20 +146,21 @@ def _dropped(name: ShotId, rows: Sequence[Standing], review: Review) -> Row:
 
 def _prompt(shot: Shot, rows: Sequence[Standing], review: Review, old: Shot | None) -> Row:
     """The prompt as pieces, whole and brief, and what it is held against: the other revision where one was named, else the
-    request that the clip was made from."""
-    before, base = None, ""
+    request that the clip was made from. What it says of the camera is told elsewhere."""
+    before, base, card = None, "", review.card
+    now = prompt_without_camera(shot.prompt, card)
     if review.before is not None:
-        before, base = (old.prompt if old is not None else None), shown(review.before.name)
+        before, base = (prompt_without_camera(old.prompt, card) if old is not None else None), shown(review.before.name)
     else:
         made = next((change.before for change in (row.change for row in rows)
                      if change.action is Action.REPLACE and change.before is not None and change.after is not None
                      and change.before.params.get("prompt") != change.after.params.get("prompt")), None)
         if made is not None:
-            before, base = str(made.params.get("prompt", "")), "the clip"
-    if before is None or before == shot.prompt:
-        pieces: list[Piece] = [("same", shot.prompt)]
+            before, base = prompt_without_camera(str(made.params.get("prompt", "")), card), "the clip"
+    if before is None or before == now:
+        pieces: list[Piece] = [("same", now)]
         return {"prompt": _pieces(pieces), "brief": _pieces(pieces), "base": ""}
-    pieces = word_diff(before, shot.prompt)
+    pieces = word_diff(before, now)
     return {"prompt": _pieces(pieces), "brief": _pieces(around_changes(pieces, keep=40)), "base": base}
 
 
@@ -189,7 +184,7 @@ def _since(shot: Shot, old: Shot | None, review: Review) -> Row | None:
 def _camera(shot: Shot, card: ModelCard) -> Row | None:
     if shot.camera is None:
         return None
-    return {"words": shown(shot.camera.words), "most": card.camera.maximum,
+    return {"words": shown(camera_words(shot.camera, card)), "most": card.camera.maximum,
             "moves": [{"word": shown(move.word), "amount": move.amount} for move in moves(shot.camera, card)]}
 
 
@@ -227,8 +222,8 @@ def _take(row: Standing, shot: Shot | None, review: Review) -> Row:
         "state": _state(row),
         "words": shown(row.words),
         "action": change.action.value,
-        "reasons": [shown(_because(reason, review.card)) for reason in change.reasons
-                    if reason.code is not ReasonCode.UNCHANGED],
+        "reasons": [shown(f"{reason.code.value} ({reason.detail})" if reason.detail else reason.code.value)
+                    for reason in change.reasons if reason.code is not ReasonCode.UNCHANGED],
         "cost": "" if review.draft or not change.quote.credits else format_credits(change.quote.credits),
         "charged": "" if charged is None else format_credits(charged),
         "job": shown(str(entry.job_id)) if entry is not None and entry.job_id and not review.draft else "",
@@ -240,13 +235,6 @@ def _take(row: Standing, shot: Shot | None, review: Review) -> Row:
         "first": clip.first if clip is not None else "",
         "last": clip.last if clip is not None else "",
     }
-
-
-def _because(reason: Reason, card: ModelCard) -> str:
-    """A reason in words. The API's own object for a camera move is nothing that a reader wants to see."""
-    if reason.code is ReasonCode.PARAMETER_CHANGED and reason.detail.startswith(f"{card.camera.parameter} "):
-        return "camera changed"
-    return f"{reason.code.value} ({reason.detail})" if reason.detail else reason.code.value
 
 
 def _rate(text: str) -> float:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from manifest_runner.core.model import FileFrame, Frame, Json, Shot, ShotFrame
+from manifest_runner.core.camera import prompt_without_camera, spoken
+from manifest_runner.core.model import Camera, FileFrame, Frame, Json, Shot, ShotFrame
 from manifest_runner.core.modelcard import ModelCard
 
 
 def differences(old: Shot, new: Shot, card: ModelCard) -> list[str]:
     """What changed from one state of a shot to another: `prompt` alone for the prompt, `duration 4 → 5` for the rest."""
-    words = [] if old.prompt == new.prompt else ["prompt"]
+    same = prompt_without_camera(old.prompt, card) == prompt_without_camera(new.prompt, card)
+    words = [] if same else ["prompt"]
     return words + [f"{name} {_short(was)} → {_short(now)}" for name, was, now in _compared(old, new, card) if was != now]
 
 
@@ -23,7 +25,7 @@ def _compared(old: Shot, new: Shot, card: ModelCard) -> list[tuple[str, str, str
     def add(name: str, words: Callable[[Shot], str]) -> None:
         rows.append((name, words(old), words(new)))
 
-    add("camera", lambda shot: shot.camera.words if shot.camera is not None else "none")
+    add("camera", lambda shot: camera_words(shot.camera, card) if shot.camera is not None else "none")
     add("first frame", lambda shot: frame_words(shot.first_frame) or "none")
     add("last frame", lambda shot: frame_words(shot.last_frame) or "none")
     add("takes", lambda shot: str(shot.takes))
@@ -35,6 +37,11 @@ def _compared(old: Shot, new: Shot, card: ModelCard) -> list[tuple[str, str, str
 
 def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+def camera_words(camera: Camera, card: ModelCard) -> str:
+    """A move in film words, whether it was written in them or as the API's own object."""
+    return spoken(camera.control, card) if camera.control is not None else camera.words
 
 
 def frame_words(frame: Frame | None) -> str:

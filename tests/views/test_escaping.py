@@ -121,6 +121,7 @@ def test_a_reader_of_html_gets_the_text_back_and_no_tag_or_attribute(text: str) 
 
 
 def test_html_keeps_line_breaks_and_shows_what_could_not_be_seen() -> None:
+    assert escaping.node("a\r\n\tb\x1b\u202e<'\">&::x") == "a\n\tb\\x1b\\u202e<'\">&::x"
     assert escaping.html("a\n\tb\x1b\u202e<'\">&") == "a\n\tb\\x1b\\u202e&lt;&#x27;&quot;&gt;&amp;"
 
 

@@ -64,12 +64,13 @@ class Screen {
   }
 
   // The next clip, while this one plays.
-  ready(source) {
+  ready(source, from) {
     const address = clipAddress(source), spare = this.videos[1 - this.front];
     if (!address || !spare || this.videos.some((video) => video.dataset.address === address)) return;
     spare.dataset.address = address;
     spare.poster = source.poster || "";
     spare.src = address;
+    spare.currentTime = from;
   }
 
   pause() { if (this.media) this.media.pause(); }
@@ -109,7 +110,8 @@ function openShot(number, take, options) {
   FIRST.load(shot, source);
   if (all || (VIEW.compare && !pickSecond(shot))) setCompare(false);
   describe(shot);
-  FIRST.media.currentTime = all ? shot.from : 0;
+  const begin = all ? shot.from : 0;
+  if (Math.abs(FIRST.media.currentTime - begin) > 0.01) FIRST.media.currentTime = begin;  // one that was made ready stands there
   if (VIEW.compare) SECOND.media.currentTime = FIRST.media.currentTime;
   remember(shot);
   if (all || (play && !CALM.matches)) start();
@@ -152,7 +154,7 @@ function start() {
   for (const screen of screens()) screen.media.play().catch(() => showTime());
   if (VIEW.all) {
     const next = CUT[CUT.findIndex(({ number }) => number === VIEW.number) + 1];
-    if (next) FIRST.ready(inCut(next.shot));
+    if (next) FIRST.ready(inCut(next.shot), next.shot.from);
   }
   cancelAnimationFrame(VIEW.ticking);
   VIEW.ticking = requestAnimationFrame(tick);
