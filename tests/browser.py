@@ -21,11 +21,16 @@ import pytest
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM = next((found for name in _NAMES if (found := shutil.which(name))), None)
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the review page is not looked at "
-                                                             "(Debian: apt-get install chromium)")
 PATIENCE = 30.0
 KEYS = {"Enter": ("\r", 13), "Escape": ("", 27), "ArrowLeft": ("", 37), "ArrowUp": ("", 38), "ArrowRight": ("", 39),
         "ArrowDown": ("", 40), "Tab": ("", 9), " ": (" ", 32)}
+
+
+def require_chromium() -> None:
+    """Skip the whole module, in one line with the reason, where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: the review page is not looked at (Debian: apt-get install chromium)",
+                    allow_module_level=True)
 
 
 class Page:

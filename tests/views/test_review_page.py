@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from manifest_runner.core.model import Request
-from tests.browser import Page, browser, needs_chromium
+from tests.browser import Page, browser, require_chromium
 from tests.cli.support import run
 from tests.pages import commit, lay_out
 
-pytestmark = needs_chromium
+require_chromium()
 
 HOSTILE = ("</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> "
            "<a href=\"javascript:alert(1)\">x</a> {{ data }} &lt;b&gt;")
