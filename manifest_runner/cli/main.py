@@ -7,12 +7,21 @@ for; the table below is what `--help` shows, so that help imports none of them.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from manifest_runner import __version__
 from manifest_runner.cli.error_exit import leave
+from manifest_runner.errors import ExitCode
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+VARIABLE = "_MANIFEST_RUNNER_COMPLETE"
+"""Set by the scripts of `completion` while a shell asks what may be typed."""
 
 COMMANDS: Mapping[str, str] = {
     "init": "Write a first manifest to start from.",
@@ -29,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "merge": "Merge lockfiles shot by shot; git runs it.",
     "models": "What can be rendered, with its rules and prices.",
     "schema": "Print a JSON Schema for editors and programs.",
+    "completion": "Print a completion script for bash, zsh or fish.",
     "simulate": "Run the provider on a port of this machine, for no credits.",
 }
 
@@ -47,6 +57,13 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 - file = subcommand = function; a test holds it
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands by the table above, so that a press of the tab key imports none of them."""
+        from click.shell_completion import CompletionItem  # only while a shell asks
+
+        named = [CompletionItem(name, help=words) for name, words in COMMANDS.items() if name.startswith(incomplete)]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -61,4 +78,9 @@ def cli() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out a command line and return the process's exit code."""
+    if VARIABLE in os.environ:
+        try:
+            cli.main(list(arguments), prog_name="manifest-runner", complete_var=VARIABLE)
+        except Exception:  # a shell asks what may be typed: whatever is wrong, it is no time to say so
+            return int(ExitCode.DIFFERENCES)
     return leave(lambda: cli.main(list(arguments), prog_name="manifest-runner", standalone_mode=False), arguments)

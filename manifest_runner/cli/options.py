@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from manifest_runner.adapters.settings import VARIABLES
+from manifest_runner.cli.completing import complete_manifests, complete_shots
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,12 +28,19 @@ _SETTING_HELP = {
 
 def manifest_argument(command: F) -> F:
     """The manifest, a path."""
-    return click.argument("manifest", metavar="MANIFEST")(command)
+    return click.argument("manifest", metavar="MANIFEST", shell_complete=complete_manifests)(command)
 
 
 def manifests_argument(command: F) -> F:
     """One manifest or several, paths."""
-    return click.argument("manifests", metavar="MANIFEST...", nargs=-1, required=True)(command)
+    return click.argument("manifests", metavar="MANIFEST...", nargs=-1, required=True,
+                          shell_complete=complete_manifests)(command)
+
+
+def only_option(command: F) -> F:
+    """Shots by id."""
+    return click.option("--only", multiple=True, metavar="ID", shell_complete=complete_shots,
+                        help="These shots, and those whose frames they need.")(command)
 
 
 _OUTPUT = {

@@ -17,6 +17,7 @@ import click
 from manifest_runner.adapters.files import write_atomically
 from manifest_runner.adapters.stages import other_side, staged_versions
 from manifest_runner.cli.words import command
+from manifest_runner.core import lockfile as lockfiles
 from manifest_runner.core.conflictmarkers import Labels, Marked, has_markers, take_apart
 from manifest_runner.core.lockmerge import Clash, Merged, SideName, merge, places_of, sides_with
 from manifest_runner.errors import ExitCode, UsageError
@@ -33,8 +34,9 @@ class Wishes:
     theirs: Sequence[str] = ()
 
 
-def resolve(path: Path, shown: str, wishes: Wishes, *, as_json: bool, quiet: bool) -> int:
+def resolve(path: Path, wishes: Wishes, *, as_json: bool, quiet: bool) -> int:
     """Merge what the markers in the lockfile at `path` hold apart, write it, and tell what is left; the exit code."""
+    shown = str(path)
     text = _read(path, shown)
     if not has_markers(text):
         if any((wishes.keep, wishes.ours, wishes.theirs)):
@@ -51,7 +53,7 @@ def resolve(path: Path, shown: str, wishes: Wishes, *, as_json: bool, quiet: boo
     if chosen:
         merged = merge(marked.versions, path=shown, labels=labels, chosen=chosen)
     write_atomically(path, merged.text.encode(), path.stat().st_mode & 0o777)
-    _tell(merged, len(open_ones.clashes) - len(merged.clashes), labels, shown, as_json=as_json, quiet=quiet)
+    _tell(merged, len(open_ones.clashes) - len(merged.clashes), labels, path, as_json=as_json, quiet=quiet)
     return int(ExitCode.DIFFERENCES if merged.clashes else ExitCode.DONE)
 
 
@@ -110,8 +112,8 @@ def _no_such(name: str, shown: str) -> UsageError:
                       next_commands=[command("lock", "--resolve", shown)])
 
 
-def _tell(merged: Merged, settled: int, labels: Labels, shown: str, *, as_json: bool, quiet: bool) -> None:
-    left = merged.clashes
+def _tell(merged: Merged, settled: int, labels: Labels, path: Path, *, as_json: bool, quiet: bool) -> None:
+    left, shown = merged.clashes, str(path)
     if as_json:
         click.echo(json.dumps({"lockfile": shown, "conflicts": [clash_dict(clash, labels) for clash in left]},
                               ensure_ascii=False, indent=2))
@@ -121,4 +123,5 @@ def _tell(merged: Merged, settled: int, labels: Labels, shown: str, *, as_json: 
         click.echo(f"\n{shown}: {count(len(left), 'conflict')} left, everything else is merged", err=True)
     elif not quiet:
         click.echo(f"{shown}: merged" + (f", {settled} as you chose" if settled else ", no take was rendered on both sides"))
-        click.echo(f"next: git add {shown}; then: {command('plan', 'MANIFEST')}")
+        manifest = path.with_name(Path(lockfiles.read(merged.text, path=shown).manifest).name or "MANIFEST")
+        click.echo(f"next: git add {shown}; then: {command('plan', str(manifest))}")

@@ -31,7 +31,8 @@ def syntax_diagnostic(error: yaml.YAMLError, *, path: str, text: str) -> Diagnos
     else:
         lines = re.split(r"\r\n|\r|\n", text)
         finding = (
-            _opened_here(begin, problem, context)
+            _merge_conflict(lines)
+            or _opened_here(begin, problem, context)
             or _in_the_line(lines, mark)
             or _in_the_line(lines, begin)
             or _before(lines, mark, problem)
@@ -40,6 +41,13 @@ def syntax_diagnostic(error: yaml.YAMLError, *, path: str, text: str) -> Diagnos
     line, column, message, hint = finding
     where = Source(path=path, line=line + 1, column=column + 1)
     return Diagnostic(code="yaml-syntax", message=message, hint=hint, source=where)
+
+
+def _merge_conflict(lines: list[str]) -> _Finding | None:
+    """The first conflict marker that git has left: no line of YAML begins like that."""
+    found = next((number for number, line in enumerate(lines) if line.startswith("<<<<<<< ")), None)
+    return None if found is None else (found, 0, "an unresolved merge conflict begins here",
+                                       "keep what is to stay of both sides, and remove the lines <<<<<<<, ======= and >>>>>>>")
 
 
 def _opened_here(begin: yaml.Mark, problem: str, context: str) -> _Finding | None:

@@ -334,5 +334,14 @@ def test_several_manifests_are_checked_in_one_call_and_the_worst_of_them_is_the_
     assert [item["source"]["path"] for item in found["diagnostics"]] == ["bad.yaml", "worse.yaml"]
     locks = run(tmp_path, "lock", "--check", "bad.yaml", "good.yaml")
     assert (locks.code, "good.lock.json does not agree" in locks.err, "bad.yaml:7:5" in locks.err) == (2, True, True)
-    one = json.loads(run(tmp_path, "lock", "--check", "--json", "good.yaml", "good.yaml").out)
-    assert [change["manifest"] for change in one["changes"]] == ["good.yaml"] * 4
+    one = json.loads(run(tmp_path, "lock", "--check", "--json", "good.yaml", "./good.yaml").out)
+    assert [change["manifest"] for change in one["changes"]] == ["good.yaml"] * 2 + ["./good.yaml"] * 2
+
+
+def test_init_tells_git_how_lockfiles_merge_and_how_a_clone_learns_it(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    made = run(tmp_path, "init")
+    assert "manifest-runner merge --install" in made.out
+    lines = (tmp_path / ".gitattributes").read_text().splitlines()
+    assert "*.lock.json text eol=lf merge=manifest-runner linguist-generated=true" in lines
+    assert "*.yaml text eol=lf" in lines

@@ -340,3 +340,9 @@ def test_nothing_but_invalid_input_comes_out_of_any_text(text: str) -> None:
 def test_nothing_but_invalid_input_comes_out_of_any_bytes(data: bytes) -> None:
     with suppress(InvalidInput):
         parse(decode(data, path="m.yaml"), path="m.yaml")
+
+
+def test_a_merge_conflict_is_called_one() -> None:
+    (found,) = problems("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> rain\n")
+    assert at(found) == ("yaml-syntax", 2, 1)
+    assert found.message == "an unresolved merge conflict begins here"

@@ -113,4 +113,4 @@ def _resolve(files: tuple[str, ...], alone: bool, wishes: tuple[tuple[str, ...],
     name = files[0]
     path = Path(name) if name.endswith(".lock.json") else Project(name, {}, draft=draft).lock_path
     keep, ours, theirs = wishes
-    return resolve(path, str(path), Wishes(keep=keep, ours=ours, theirs=theirs), as_json=as_json, quiet=quiet)
+    return resolve(path, Wishes(keep=keep, ours=ours, theirs=theirs), as_json=as_json, quiet=quiet)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular, write_atomically
-from manifest_runner.cli.options import manifest_argument, output_options, setting_options
+from manifest_runner.cli.options import manifest_argument, only_option, output_options, setting_options
 from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, overruled, plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.words import command
@@ -27,7 +27,7 @@ _REVIEWS = ("markdown", "github")
 
 @click.command()
 @manifest_argument
-@click.option("--only", multiple=True, metavar="ID", help="These shots, and those whose frames they need.")
+@only_option
 @click.option("--draft", is_flag=True, help="Against the draft lockfile.")
 @click.option("--out", metavar="FILE", help="Save the plan, for `render --plan FILE`.")
 @click.option("--format", "style", type=click.Choice(["text", "json", "markdown", "github"]), default="text",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from manifest_runner.cli.options import manifest_argument, output_options, setting_options
+from manifest_runner.cli.options import manifest_argument, only_option, output_options, setting_options
 from manifest_runner.cli.project import Project
 from manifest_runner.errors import UsageError
 
@@ -12,7 +12,7 @@ from manifest_runner.errors import UsageError
 @click.command()
 @manifest_argument
 @click.option("--draft", is_flag=True, help="An animatic on the embedded simulator: no key, no credits.")
-@click.option("--only", multiple=True, metavar="ID", help="These shots, and those whose frames they need.")
+@only_option
 @click.option("--plan", "saved", metavar="FILE", help="Exactly this saved plan, or refuse it as stale.")
 @click.option("--yes", is_flag=True, help="Do not ask before spending.")
 @click.option("--keep-going/--fail-fast", default=True, help="Finish the other shots when one fails (the default), or stop.")

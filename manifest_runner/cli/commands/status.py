@@ -10,6 +10,7 @@ import click
 
 from manifest_runner.adapters.secrets import KEY_VARIABLE
 from manifest_runner.adapters.settings import Settings, key_in
+from manifest_runner.cli.completing import complete_manifests
 from manifest_runner.cli.main import COMMANDS
 from manifest_runner.cli.options import output_options, setting_options
 from manifest_runner.cli.planner import overruled, plan_project
@@ -24,7 +25,7 @@ from manifest_runner.views.text import columns, safe
 
 
 @click.command()
-@click.argument("manifest", required=False)
+@click.argument("manifest", required=False, shell_complete=complete_manifests)
 @click.option("--draft", is_flag=True, help="Of the draft.")
 @click.option("--settings", "show_settings", is_flag=True, help="Each setting, and where its value comes from.")
 @setting_options("max-credits", "rate", "concurrency", "base-url", "key-file", "state-dir", "frames", "callback-url", "listen")

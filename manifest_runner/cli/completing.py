@@ -1,0 +1,83 @@
+"""What may be typed next: manifests and shot ids, for the completion of shells.
+
+Laws: it is asked at every press of the tab key, so nothing is parsed and nothing heavy imported; what cannot be found out is
+not offered, and nothing is ever an error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+_SUFFIXES = (".yaml", ".yml", ".yaml.j2", ".yml.j2")
+# Compiled when they are used: every command imports this module, and hardly one completes.
+_SHOWS = rb"(?m)^show[ \t]*:"
+_ID = (r"(?m)(?:^[ \t]*(?:-[ \t]+)?|[{,][ \t]*)id:[ \t]*[\"']?"
+       r"([A-Za-z0-9][A-Za-z0-9._-]*)[\"']?[ \t]*(?=[#,}\r\n]|\Z)")
+_HEAD = 16 * 1024  # bytes in which a manifest says that it is one
+_LARGEST = 8 * 1024 * 1024
+_ENTRIES = 2000
+
+
+def complete_manifests(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Manifests in the folder that is being typed, and one folder below it; where there are none, any file."""
+    from click.shell_completion import CompletionItem  # only while a shell asks
+
+    folder, _slash, start = incomplete.rpartition("/")
+    base = f"{folder}{_slash}"
+    try:
+        found = sorted(base + name for name in _manifests(Path(base or "."), start))
+    except OSError:
+        found = []
+    return [CompletionItem(name) for name in found] or [CompletionItem(incomplete, type="file")]
+
+
+def complete_shots(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Ids of shots as they are written in the manifest; those that a template makes are not known here."""
+    from click.shell_completion import CompletionItem  # as above
+
+    before, comma, start = incomplete.rpartition(",")
+    # An option that still lacks its value keeps click from going on: what it has not taken in yet lies in `args`.
+    named = [word for word in (context.params.get("manifest"), *context.args) if word and word.endswith(_SUFFIXES)]
+    try:
+        path = Path(named[0])
+        text = path.read_text(encoding="utf-8", errors="replace") if path.stat().st_size <= _LARGEST else ""
+    except (IndexError, ValueError, OSError):
+        return []
+    return [CompletionItem(f"{before}{comma}{name}") for name in dict.fromkeys(re.findall(_ID, text)) if name.startswith(start)]
+
+
+def _manifests(folder: Path, start: str) -> Iterator[str]:
+    """Names from `folder` on."""
+    with os.scandir(folder) as entries:
+        here = [entry for _, entry in zip(range(_ENTRIES), entries, strict=False) if entry.name.startswith(start)
+                and (not entry.name.startswith(".") or start.startswith("."))]
+    for entry in here:
+        if entry.is_dir():
+            try:
+                with os.scandir(entry) as inner:
+                    yield from (f"{entry.name}/{below.name}" for _, below in zip(range(_ENTRIES), inner, strict=False)
+                                if _is_manifest(below))
+            except OSError:
+                continue
+        elif _is_manifest(entry):
+            yield entry.name
+
+
+def _is_manifest(entry: os.DirEntry[str]) -> bool:
+    """Whether a file is one of ours, by its name and a line of its first bytes."""
+    if not entry.name.endswith(_SUFFIXES) or not entry.is_file():
+        return False
+    try:
+        with Path(entry).open("rb") as file:
+            return re.search(_SHOWS, file.read(_HEAD)) is not None
+    except OSError:
+        return False
