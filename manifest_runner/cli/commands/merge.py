@@ -6,19 +6,17 @@ It needs no manifest, no ledger and no key, and loads next to nothing: git runs 
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import click
 
 from manifest_runner.adapters.files import repository_of, write_atomically
 from manifest_runner.cli.words import command
-from manifest_runner.core.conflictmarkers import LEAST, Labels
+from manifest_runner.core.conflictmarkers import LEAST, Labels, put_together
 from manifest_runner.core.conflictmarkers import Versions as Texts
 from manifest_runner.core.lockmerge import is_lockfile
 from manifest_runner.core.lockmerge import merge as merge_texts
 from manifest_runner.errors import ExitCode, InvalidInput, UsageError
-from manifest_runner.views.clashes import clashes_text
 
 # Where the program is missing or cannot read the files, git's own merge: a driver that just fails leaves our side there, with
 # no markers.
@@ -57,12 +55,16 @@ def merge(base: str | None, ours: str | None, theirs: str | None, install: bool,
         return _refused(error, texts, labels, Path(ours), shown)
     write_atomically(Path(ours), merged.text.encode())
     if merged.clashes:
+        from manifest_runner.views.clashes import clashes_text  # start-up: most merges have nothing to tell
+
         click.echo(clashes_text(merged.clashes, labels, shown), err=True)
     return int(ExitCode.DIFFERENCES if merged.clashes else ExitCode.DONE)
 
 
 def _install() -> None:
     """Set the driver in this clone's configuration, which no commit can carry."""
+    import subprocess  # start-up: git asks for merges
+
     settings = (("merge.manifest-runner.name", "lockfiles of manifest-runner"), ("merge.manifest-runner.driver", DRIVER))
     for name, value in settings:
         try:
@@ -95,8 +97,6 @@ def _labels(names: tuple[str, str, str]) -> Labels:
 
 def _refused(error: InvalidInput, texts: Texts, labels: Labels, ours: Path, shown: str) -> int:
     """A lockfile of ours that this version must not merge stays as both sides have it, whole, for one that may."""
-    from manifest_runner.core.conflictmarkers import put_together  # only here
-
     click.echo(f"{shown}: {'; '.join(item.message for item in error.diagnostics)}", err=True)
     whole = Texts(**{name: (text := getattr(texts, name)) + ("" if not text or text.endswith("\n") else "\n")
                      for name in ("base", "ours", "theirs")})
