@@ -165,7 +165,7 @@ class Project:
         except UsageError as error:
             source, notes = filled.origins.locate(("output",))
             return [Diagnostic(code=error.code, message=f"the clips' folder {error.message}", pointer="/output", source=source,
-                               notes=notes, hint="clips lie below the repository's root: remove the link, or name another folder")]
+                               notes=notes, hint="remove the link, or name another folder: clips lie below the root")]
         return []
 
     def _picture(self, path: str, hashes: dict[str, str], bad: dict[str, tuple[str, str]]) -> None:

@@ -1,7 +1,7 @@
 """What strangers may send, attack by attack: the input, the command, and exactly what the user sees.
 
-The numbers are those of the promises (`docs/promises.md`). Whatever is malformed in YAML or JSON is known by its code, place and
-hint; whatever could hang runs in a process of its own that is given a limit. Downloads are attacked in
+The numbers are those of the promises (`docs/promises.md`). Whatever is malformed in YAML or JSON is known by its code, place
+and hint; whatever could hang runs in a process of its own that is given a limit. Downloads are attacked in
 `tests/adapters/test_downloads.py`, webhooks in `tests/adapters/test_webhook.py`, names of the store in
 `tests/adapters/test_store.py`, and everything at random by `tests/fuzz`.
 """
@@ -84,9 +84,9 @@ REFUSED: Mapping[str, tuple[str | bytes, str, int, int]] = {
     "S13 a schema to fetch": (f"{HEAD}$schema: http://127.0.0.1:9/evil.json\n{SHOTS}", "unknown-key", 4, 1),
     "S13 a reference to fetch": (shot("id: A, $ref: 'http://127.0.0.1:9/evil.json'"), "unknown-key", 5, 28),
     # S14: too much
-    "S14 a matrix of a million": (f"{HEAD}shots:\n  - {{id: 'A-{{{{ a }}}}', prompt: x, matrix: {{a: [{MANY}], b: [{MANY}]}}}}\n",
+    "S14 a matrix of a million": (shot(f"id: 'A-{{{{ a }}}}', note: xx, matrix: {{a: [{MANY}], b: [{MANY}]}}"),
                                   "too-many-shots", 5, 42),
-    "S14 a matrix of 10 to the 16th": (shot("id: A, matrix: {" + ", ".join(f"{axis}: [{', '.join('1' * 100)}]" for axis in "abcdefgh")
+    "S14 a matrix of 10 to the 16th": (shot("id: A, matrix: {" + ", ".join(f"{axis}: [{'1, ' * 99}1]" for axis in "abcdefgh")
                                             + "}"), "too-many-shots", 5, 36),
     "S14 20,001 shots": (f"{HEAD}shots:\n" + "".join(f"  - {{id: S{n}, prompt: x}}\n" for n in range(20_001)),
                          "too-many-shots", 20_005, 5),
