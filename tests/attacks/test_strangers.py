@@ -85,7 +85,7 @@ REFUSED: Mapping[str, tuple[str | bytes, str, int, int]] = {
     "S13 a reference to fetch": (shot("id: A, $ref: 'http://127.0.0.1:9/evil.json'"), "unknown-key", 5, 28),
     # S14: too much
     "S14 a matrix of a million": (shot(f"id: 'A-{{{{ a }}}}', note: xx, matrix: {{a: [{MANY}], b: [{MANY}]}}"),
-                                  "too-many-shots", 5, 42),
+                                  "too-many-shots", 5, 56),
     "S14 a matrix of 10 to the 16th": (shot("id: A, matrix: {" + ", ".join(f"{axis}: [{'1, ' * 99}1]" for axis in "abcdefgh")
                                             + "}"), "too-many-shots", 5, 36),
     "S14 20,001 shots": (f"{HEAD}shots:\n" + "".join(f"  - {{id: S{n}, prompt: x}}\n" for n in range(20_001)),
