@@ -152,6 +152,8 @@ def main() -> int:
     except KeyboardInterrupt:
         for hand in hands:
             hand.terminate()
+    for hand in hands:
+        hand.join()
     print("\n".join(_report(figures, options.seed, time.monotonic() - began)))
     lost = len(todo) - figures.kinds.total()
     if lost:
