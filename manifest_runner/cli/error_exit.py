@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from manifest_runner.errors import ExitCode, InvalidInput, ManifestRunnerError
+from manifest_runner.views.escaping import json_text
 from manifest_runner.views.text import safe
 
 
@@ -102,7 +103,6 @@ def _write_json(code: str, message: str, diagnostics: list[dict[str, Any]], comm
                 hint: str | None = None) -> None:
     import json  # start-up, as above
 
-    from manifest_runner.views.escaping import json_text
 
     body = {"code": code, "message": message, "hint": hint, "diagnostics": diagnostics, "next": commands}
     click.echo(json_text(json.dumps(body, ensure_ascii=False, indent=2)))

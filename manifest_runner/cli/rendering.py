@@ -28,6 +28,7 @@ from manifest_runner.core.running import Bounds, Running
 from manifest_runner.engine import Options, Outside, execute
 from manifest_runner.errors import ExitCode, StalePlan, UsageError
 from manifest_runner.views.diagnostics import as_text
+from manifest_runner.views.escaping import json_text
 from manifest_runner.views.events import JsonLines
 from manifest_runner.views.outcome import (
     exit_code,
@@ -40,7 +41,7 @@ from manifest_runner.views.outcome import (
 )
 from manifest_runner.views.plan import plan_text, summary
 from manifest_runner.views.progress import Lines, Progress
-from manifest_runner.views.text import count
+from manifest_runner.views.text import count, safe
 
 ROUNDS = 5
 """How often one command plans again after it has finished jobs of an earlier request; more would mean a mistake of ours."""
@@ -84,7 +85,7 @@ class Rendering:
     def run(self) -> ExitCode:
         code = self._rounds()
         if self.told:
-            click.echo(json.dumps(joined(self.told), ensure_ascii=False, indent=2))
+            click.echo(json_text(json.dumps(joined(self.told), ensure_ascii=False, indent=2)))
         return code
 
     def _rounds(self) -> ExitCode:
@@ -210,7 +211,7 @@ class Rendering:
                 self.told.append({"code": "interrupted", "message": "stopped; what is known is saved", "hint": None,
                                   "diagnostics": [], "next": [again]})
             else:
-                session.warn(f"stopped; continue with: {again}")
+                session.warn(f"stopped; continue with: {safe(again)}")
             return ExitCode.INTERRUPTED
         self.halted = report.halted is not None
         steps = self._steps(report)
@@ -221,7 +222,7 @@ class Rendering:
             click.echo(report_text(report, show.card, draft=self.project.draft, missing=short))
             if not self.asked.quiet:
                 for step, why in steps:
-                    session.warn(f"next: {step}{f'   ({why})' if why else ''}")
+                    session.warn(f"next: {safe(step)}{f'   ({why})' if why else ''}")
         return exit_code(report)
 
     def _steps(self, report: Report) -> list[tuple[str, str]]:

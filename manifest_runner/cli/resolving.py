@@ -22,7 +22,8 @@ from manifest_runner.core.conflictmarkers import Labels, Marked, has_markers, ta
 from manifest_runner.core.lockmerge import Clash, Merged, SideName, merge, places_of, sides_with
 from manifest_runner.errors import ExitCode, UsageError
 from manifest_runner.views.clashes import clash_dict, clashes_text
-from manifest_runner.views.text import count
+from manifest_runner.views.escaping import json_text
+from manifest_runner.views.text import count, safe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +43,9 @@ def resolve(path: Path, wishes: Wishes, *, as_json: bool, quiet: bool) -> int:
         if any((wishes.keep, wishes.ours, wishes.theirs)):
             raise UsageError(f"{shown} holds no conflict", code="no-conflict")
         if as_json:
-            click.echo(json.dumps({"lockfile": shown, "conflicts": []}, indent=2))
+            click.echo(json_text(json.dumps({"lockfile": shown, "conflicts": []}, indent=2)))
         elif not quiet:
-            click.echo(f"{shown}: no conflict")
+            click.echo(f"{safe(shown)}: no conflict")
         return int(ExitCode.DONE)
     marked, labels = _apart(path, shown, text)
     open_ones = merge(marked.versions, path=shown, labels=labels)
@@ -115,13 +116,14 @@ def _no_such(name: str, shown: str) -> UsageError:
 def _tell(merged: Merged, settled: int, labels: Labels, path: Path, *, as_json: bool, quiet: bool) -> None:
     left, shown = merged.clashes, str(path)
     if as_json:
-        click.echo(json.dumps({"lockfile": shown, "conflicts": [clash_dict(clash, labels) for clash in left]},
-                              ensure_ascii=False, indent=2))
+        body = {"lockfile": shown, "conflicts": [clash_dict(clash, labels) for clash in left]}
+        click.echo(json_text(json.dumps(body, ensure_ascii=False, indent=2)))
         return
     if left:
         click.echo(clashes_text(left, labels, shown))
-        click.echo(f"\n{shown}: {count(len(left), 'conflict')} left, everything else is merged", err=True)
+        click.echo(f"\n{safe(shown)}: {count(len(left), 'conflict')} left, everything else is merged", err=True)
     elif not quiet:
-        click.echo(f"{shown}: merged" + (f", {settled} as you chose" if settled else ", no take was rendered on both sides"))
+        how = f"{settled} as you chose" if settled else "no take was rendered on both sides"
+        click.echo(f"{safe(shown)}: merged, {how}")
         manifest = path.with_name(Path(lockfiles.read(merged.text, path=shown).manifest).name or "MANIFEST")
-        click.echo(f"next: git add {shown}; then: {command('plan', str(manifest))}")
+        click.echo(safe(f"next: git add {shown}; then: {command('plan', str(manifest))}"))

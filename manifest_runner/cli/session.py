@@ -37,6 +37,7 @@ from manifest_runner.core.polling import PollPolicy
 from manifest_runner.engine import Options, Outside, take_back
 from manifest_runner.errors import ExitCode, ManifestRunnerError, MissingExtra, UsageError
 from manifest_runner.ports import Frames, SpendingLimits
+from manifest_runner.views.text import safe
 
 T = TypeVar("T")
 DRAFT_URL = "http://simulator.invalid"
@@ -147,7 +148,7 @@ async def draft(project: Project, run: str) -> AsyncIterator[tuple[Outside, Opti
         for job in ledger.jobs(project.name):
             if job.state in UNFINISHED:  # its simulator has gone with the run that asked it
                 ledger.record(job.intent.external_task_id, Abandoned(release=True))
-        rescue = RescueFiles(account="draft", ledger=project.state.ledger, places=(), say=warn)  # nothing to lose
+        rescue = RescueFiles(account="draft", ledger=project.state.ledger, places=(), say=_tell)  # nothing to lose
         outside = _outside(project, gateway, downloads, ledger, InlineFrames(), clock, rescue)
         limits = SpendingLimits(concurrency=2 * (os.cpu_count() or 2))
         yield outside, Options(limits=limits, poll=PollPolicy(first=0.05, every=0.1))
@@ -199,7 +200,7 @@ def _outside(project: Project, gateway: HttpGateway, downloads: HttpDownloads, l
 def _rescue(project: Project, name: str) -> RescueFiles:
     """Where job ids go that the ledger cannot take: beside it, else beside the manifest, else to the temporary folder."""
     places = (project.state.root, project.files.folder, Path(tempfile.gettempdir()))
-    return RescueFiles(account=name, ledger=project.state.ledger, places=places, say=warn)
+    return RescueFiles(account=name, ledger=project.state.ledger, places=places, say=_tell)
 
 
 def recover(project: Project, key: Secret, run: str) -> None:
@@ -209,7 +210,7 @@ def recover(project: Project, key: Secret, run: str) -> None:
 
     async def main() -> None:
         async with live(project, key, SpendingLimits(), run) as (outside, _):
-            await take_back(outside, warn)
+            await take_back(outside, _tell)
 
     run_until_done(main, warn)
 
@@ -260,6 +261,11 @@ def _first(group: BaseExceptionGroup) -> BaseException:
         else:
             flat.append(error)
     return next((error for error in flat if isinstance(error, ManifestRunnerError)), flat[-1])
+
+
+def _tell(text: str) -> None:
+    """What adapters and engine have to say: it may quote the gateway or a path."""
+    warn(safe(text))
 
 
 def warn(text: str) -> None:

@@ -19,6 +19,7 @@ from manifest_runner.core.model import Artifact, TakeKey
 from manifest_runner.core.outcome import Notice, Outcome, Queued
 from manifest_runner.core.pace import Patience
 from manifest_runner.core.pricing import format_credits
+from manifest_runner.views.escaping import json_text
 from manifest_runner.views.progress import Aside, What, phrase
 
 EVENTS: Mapping[str, str] = {
@@ -108,7 +109,7 @@ class JsonLines:
                 "words": words, "job_id": None if key is None else self._jobs.get(key),
                 "credits": None if amount is None else format(amount, "f"), **more}
         try:
-            click.echo(json.dumps(body, ensure_ascii=False), file=self._stream)
+            click.echo(json_text(json.dumps(body, ensure_ascii=False)), file=self._stream)
         except OSError:
             return
 

@@ -29,7 +29,7 @@ def report_text(report: Report, card: ModelCard, *, draft: bool, missing: Decima
         for outcome in report.of(ending):
             colour = "red" if ending in (Ending.FAILED, Ending.IN_DOUBT) else "yellow"
             lines.append(_line(outcome, f"{ending.value}:", colour, safe(_words(outcome, priced=not draft))))
-    lines += [_line(outcome, "look at:", "yellow", "; ".join(outcome.remarks))
+    lines += [_line(outcome, "look at:", "yellow", safe("; ".join(outcome.remarks)))
               for outcome in report.outcomes if outcome.remarks]
     finished = [outcome for outcome in report.of(Ending.DONE) if outcome.action not in (Action.KEEP, Action.DROP)]
     if lines and 0 < len(finished) <= _NAMED:
@@ -91,7 +91,7 @@ def paid_and_empty(outcome: Outcome) -> bool:
 
 def _job(outcome: Outcome, words: str) -> str:
     job_id = outcome.job.job_id if outcome.job is not None else None
-    return f" [{job_id}]" if job_id is not None and job_id not in words else ""
+    return f" [{safe(job_id)}]" if job_id is not None and job_id not in words else ""
 
 
 def exit_code(report: Report) -> ExitCode:

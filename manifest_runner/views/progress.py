@@ -92,7 +92,7 @@ class Lines:
     def __call__(self, key: TakeKey, what: What) -> None:
         words = phrase(what, priced=self._priced)
         if words and not self._quiet:
-            self._write(f"{key.shot} t{key.take}: {safe(words)}")
+            self._write(f"{safe(key.shot)} t{key.take}: {safe(words)}")
 
     def _write(self, line: str) -> None:
         try:

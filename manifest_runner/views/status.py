@@ -102,7 +102,7 @@ def status_text(rows: Sequence[Standing], jobs: Mapping[Where, Job], plan: Plan,
         shown = []  # nothing is there yet: the summary says it
     lines = _table(shown) if verbose or len(shown) <= LINES else _grouped(shown)
     lines = [*(f"  {line}" for line in lines), *([""] if lines else []), summary]
-    lines += [f"next: {click.style(command, bold=True)}{f'   ({why})' if why else ''}" for command, why in steps]
+    lines += [f"next: {click.style(safe(command), bold=True)}{f'   ({why})' if why else ''}" for command, why in steps]
     return "\n".join(lines)
 
 
@@ -118,7 +118,7 @@ def _summary(rows: Sequence[Standing], jobs: Mapping[Where, Job], plan: Plan, ca
 
 
 def _table(rows: Sequence[Standing]) -> list[str]:
-    return columns([(f"{safe(row.change.shot)} t{row.change.take}", row.words, _job(row.job)) for row in rows])
+    return columns([(f"{safe(row.change.shot)} t{row.change.take}", safe(row.words), _job(row.job)) for row in rows])
 
 
 def _grouped(rows: Sequence[Standing]) -> list[str]:

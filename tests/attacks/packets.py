@@ -2,10 +2,10 @@
 
     python -m tests.attacks.packets [--log FILE]
 
-The simulator stands behind two logging hosts: 127.0.0.1 for the API and 127.0.0.2 for its clips. Both tempt: the API answers the
-first submission and the first question with a redirect to the other host, the other host sends the first download on to the API;
-both set cookies. A third listener is named by the proxy variables, and a .netrc knows passwords for all. An audit hook in the
-process logs each connection and name it asks for, so that nothing goes past the three.
+The simulator stands behind two logging hosts: 127.0.0.1 for the API and 127.0.0.2 for its clips. Both tempt: the API answers
+the first submission and the first question with a redirect to the other host, the other host sends the first download on to
+the API; both set cookies. A third listener is named by the proxy variables, and a .netrc knows passwords for all. An audit hook
+in the process logs each connection and name it asks for, so that nothing goes past the three.
 """
 
 from __future__ import annotations

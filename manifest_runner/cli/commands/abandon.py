@@ -9,6 +9,7 @@ from manifest_runner.cli.options import manifest_argument, setting_options
 from manifest_runner.core.lifecycle import Abandoned
 from manifest_runner.core.pricing import format_credits
 from manifest_runner.errors import ExitCode
+from manifest_runner.views.text import safe
 
 
 @click.command()
@@ -28,5 +29,5 @@ def abandon(manifest: str, take: str, release: bool, yes: bool, state_dir: str |
         held = format_credits(found.job.intent.reserved)
         click.confirm(f"Give up {found.job.intent.external_task_id} ({held} credits reserved)?", abort=True, err=True)
     decide(found, Abandoned(release=release))
-    click.echo(f"{take}: given up; the next render submits it anew")
+    click.echo(safe(f"{take}: given up; the next render submits it anew"))
     return int(ExitCode.DONE)

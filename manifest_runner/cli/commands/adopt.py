@@ -10,6 +10,7 @@ from manifest_runner.cli.words import command
 from manifest_runner.core.lifecycle import Submitted
 from manifest_runner.core.model import JobId
 from manifest_runner.errors import ExitCode
+from manifest_runner.views.text import safe
 
 
 @click.command()
@@ -23,5 +24,5 @@ def adopt(manifest: str, take: str, job_id: str, state_dir: str | None) -> int:
     The next render asks the gateway about that job and brings its clip home. Nothing is submitted.
     """
     decide(undecided(manifest, take, state_dir), Submitted(job_id=JobId(job_id)))
-    click.echo(f"{take} is {job_id}; next: {command('render', manifest)}")
+    click.echo(safe(f"{take} is {job_id}; next: {command('render', manifest)}"))
     return int(ExitCode.DONE)

@@ -39,13 +39,13 @@ def _one(manifest: str, *, check: bool, diff: bool, quiet: bool) -> int:
     if diff:
         click.echo(_difference(before, after, manifest), nl=False)
     if check:
-        click.echo(f"{manifest}: not laid out", err=diff)
+        click.echo(f"{safe(manifest)}: not laid out", err=diff)
     if check or diff:
         return int(ExitCode.DIFFERENCES if check else ExitCode.DONE)
     target = path.resolve()  # a link stays a link
     write_atomically(target, after.encode(), target.stat().st_mode & 0o7777)
     if not quiet:
-        click.echo(f"{manifest}: laid out")
+        click.echo(f"{safe(manifest)}: laid out")
     return int(ExitCode.DONE)
 
 

@@ -13,6 +13,7 @@ from manifest_runner.cli.project import DEFAULT_MODEL, repository_root
 from manifest_runner.cli.words import command
 from manifest_runner.core.schema import json_text, manifest_schema
 from manifest_runner.errors import UsageError
+from manifest_runner.views.text import safe
 
 _MANIFEST = """\
 # yaml-language-server: $schema=schemas/manifest.schema.json
@@ -64,10 +65,10 @@ def init(manifest: str, quiet: bool) -> None:
              if _add_lines(file, lines)]
     if not quiet:
         for file in made:
-            click.echo(f"wrote {file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}")
+            click.echo(safe(f"wrote {file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}"))
         if (root / ".git").exists():
             click.echo(f"once in each clone, so that git merges lockfiles shot by shot: {command('merge', '--install')}")
-        click.echo(f"next: {command('render', manifest, draft=True)}")
+        click.echo(safe(f"next: {command('render', manifest, draft=True)}"))
 
 
 def _add_lines(path: Path, wanted: tuple[str, ...]) -> bool:

@@ -18,8 +18,9 @@ from manifest_runner.cli.words import command
 from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import Action, TakeKey
 from manifest_runner.errors import ExitCode, UsageError
+from manifest_runner.views.escaping import json_text
 from manifest_runner.views.plan import plan_text
-from manifest_runner.views.text import count
+from manifest_runner.views.text import count, safe
 
 
 @click.command()
@@ -47,7 +48,7 @@ def lock(manifests: tuple[str, ...], check: bool, resolving: bool, keep: tuple[s
     code = each(_manifests(manifests), lambda manifest: _check(Project(manifest, {"state-dir": state_dir}, draft=draft),
                                                    found if as_json else None, quiet=quiet))
     if as_json:
-        click.echo(json.dumps({"agrees": not found, "changes": found}, indent=2))
+        click.echo(json_text(json.dumps({"agrees": not found, "changes": found}, indent=2)))
     return code
 
 
@@ -74,7 +75,7 @@ def _rebuild(project: Project, *, quiet: bool) -> int:
         what = "the ledger knows none of its takes: nothing was changed"
         if jobs:
             what = f"{'rebuilt from' if changed else 'agrees with'} {count(len(jobs), 'take')} of the ledger"
-        click.echo(f"{project.lock_shown}: {what}")
+        click.echo(f"{safe(project.lock_shown)}: {what}")
     return int(ExitCode.DONE)
 
 
@@ -85,7 +86,7 @@ def _check(project: Project, found: list[dict[str, Any]] | None, *, quiet: bool)
     plan, behind = planned.plan, lagging(planned)
     other = overruled(planned)
     if other is not None and found is None:
-        click.echo(other, err=True)
+        click.echo(safe(other), err=True)
     wrong = [change for change in plan.changes if change.action is not Action.KEEP]
     if found is not None:
         found += [{"manifest": project.shown, "shot": change.shot, "take": change.take, "action": change.action.value}
@@ -93,13 +94,13 @@ def _check(project: Project, found: list[dict[str, Any]] | None, *, quiet: bool)
         found += [{"manifest": project.shown, "shot": shot, "take": take, "action": "lock"} for shot, take in behind]
     elif wrong:
         click.echo(plan_text(plan, show.card, priced=not project.draft))
-        click.echo(f"{project.lock_shown} does not agree; "
-                   f"next: {command('plan', project.shown, draft=project.draft)}", err=True)
+        click.echo(f"{safe(project.lock_shown)} does not agree; "
+                   f"next: {safe(command('plan', project.shown, draft=project.draft))}", err=True)
     elif behind:
-        click.echo(f"{project.lock_shown} does not have {count(len(behind), 'take')} as the ledger has; "
-                   f"next: {command('lock', project.shown, draft=project.draft)}", err=True)
+        click.echo(f"{safe(project.lock_shown)} does not have {count(len(behind), 'take')} as the ledger has; "
+                   f"next: {safe(command('lock', project.shown, draft=project.draft))}", err=True)
     elif not quiet:
-        click.echo(f"{project.lock_shown} agrees: {count(len(plan.changes), 'take')}")
+        click.echo(f"{safe(project.lock_shown)} agrees: {count(len(plan.changes), 'take')}")
     return int(ExitCode.DIFFERENCES if wrong or behind else ExitCode.DONE)
 
 

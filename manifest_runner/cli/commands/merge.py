@@ -97,7 +97,9 @@ def _labels(names: tuple[str, str, str]) -> Labels:
 
 def _refused(error: InvalidInput, texts: Texts, labels: Labels, ours: Path, shown: str) -> int:
     """A lockfile of ours that this version must not merge stays as both sides have it, whole, for one that may."""
-    click.echo(f"{shown}: {'; '.join(item.message for item in error.diagnostics)}", err=True)
+    from manifest_runner.views.text import safe  # as above: most merges have nothing to tell
+
+    click.echo(safe(f"{shown}: {'; '.join(item.message for item in error.diagnostics)}"), err=True)
     whole = Texts(**{name: (text := getattr(texts, name)) + ("" if not text or text.endswith("\n") else "\n")
                      for name in ("base", "ours", "theirs")})
     write_atomically(ours, put_together(whole, labels).encode())

@@ -18,6 +18,7 @@ from manifest_runner.errors import InvalidInput, UsageError
 from manifest_runner.views.diagnostics import as_text
 from manifest_runner.views.escaping import json_text
 from manifest_runner.views.plan import plan_text
+from manifest_runner.views.text import safe
 
 if TYPE_CHECKING:
     from manifest_runner.views.markdown import Review
@@ -67,16 +68,16 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
         click.echo(plan_text(planned.plan, show.card, verbose=verbose, priced=not draft))
         other = overruled(planned)
         if other is not None and not quiet:
-            click.echo(other, err=True)
+            click.echo(safe(other), err=True)
         unreachable = frames_unreachable(project, show)
         if unreachable is not None and not quiet:
-            click.echo(f"before it can be rendered: {unreachable}\n  hint: {FRAMES_HINT}", err=True)
+            click.echo(f"before it can be rendered: {safe(unreachable)}\n  hint: {FRAMES_HINT}", err=True)
         if style == "github":
             from manifest_runner.cli.ci import publish  # as above
 
             publish(project, _review(project, show, planned), out or "")
         if out is not None and not quiet:
-            click.echo(f"saved; carry it out with: {command('render', manifest, '--plan', out)}", err=True)
+            click.echo(f"saved; carry it out with: {safe(command('render', manifest, '--plan', out))}", err=True)
     return 2 if exit_code and not planned.plan.is_empty else 0
 
 

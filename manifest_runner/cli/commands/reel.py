@@ -14,7 +14,7 @@ from manifest_runner.cli.project import Project
 from manifest_runner.cli.words import command, near
 from manifest_runner.core.planning import output_path
 from manifest_runner.errors import ExitCode, ShotsFailed, UsageError
-from manifest_runner.views.text import count
+from manifest_runner.views.text import count, safe
 
 
 @click.command()
@@ -51,7 +51,7 @@ def reel(manifest: str, draft: bool, out: str | None, skip_missing: bool, as_jso
     else:
         left_out = f" ({count(len(missing), 'shot')} left out)" if missing else ""
         size = f"{facts.width}x{facts.height}"
-        click.echo(f"{near(to)}: {count(len(segments), 'shot')}{left_out}, {facts.duration:.1f} s, {size}")
+        click.echo(f"{safe(str(near(to)))}: {count(len(segments), 'shot')}{left_out}, {facts.duration:.1f} s, {size}")
     return int(ExitCode.DONE)
 
 

@@ -47,7 +47,7 @@ def report(manifest: str, draft: bool, out: str | None, against: str | None, emb
     if not quiet:
         for warning in clips.warnings:
             click.echo(f"note: {safe(warning)}", err=True)
-    click.echo(f"{near(to)}: {count(len(show.manifest.shots), 'shot')}, {count(len(review.clips), 'clip')}, "
+    click.echo(f"{safe(str(near(to)))}: {count(len(show.manifest.shots), 'shot')}, {count(len(review.clips), 'clip')}, "
                f"{len(page) / 1_000_000:.1f} MB")
     return int(ExitCode.DONE)
 

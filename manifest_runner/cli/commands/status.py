@@ -56,7 +56,7 @@ def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool
     else:
         other = overruled(planned)
         if other is not None:
-            click.echo(other, err=True)
+            click.echo(safe(other), err=True)
         click.echo(status_text(rows, planned.jobs, planned.plan, show.card, steps, verbose=verbose, quiet=quiet,
                                priced=not draft))
 

@@ -14,7 +14,7 @@ from manifest_runner.core.model import Diagnostic
 from manifest_runner.errors import ExitCode, InvalidInput
 from manifest_runner.views.diagnostics import as_dict, as_text
 from manifest_runner.views.escaping import json_text
-from manifest_runner.views.text import count
+from manifest_runner.views.text import count, safe
 
 
 @click.command()
@@ -60,7 +60,7 @@ def _tell(manifest: str, show: Show, *, quiet: bool) -> None:
     if show.warnings:
         click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
     if not quiet:
-        click.echo(f"{manifest}: {count(len(show.manifest.shots), 'shot')}, {count(_takes(show), 'take')}, no mistakes"
+        click.echo(f"{safe(manifest)}: {count(len(show.manifest.shots), 'shot')}, {count(_takes(show), 'take')}, no mistakes"
                    + (f", {count(len(show.warnings), 'warning')}" if show.warnings else ""))
 
 
