@@ -125,6 +125,7 @@ CONTESTED: dict[str, tuple[Takes, Takes, Takes]] = {
     "rendered anew by both": ({A: ONE}, {A: RETAKEN}, {A: OTHER}),
     "first rendered by both": ({}, {A: RETAKEN}, {A: OTHER}),
     "the same request, two jobs": ({}, {A: ONE}, {A: take("SH0010", attempt=2, job="job_again")}),
+    "one id, two jobs": ({}, {A: ONE}, {A: replace(ONE, job_id=JobId("job_twice"))}),
     "one unfinished": ({A: ONE}, {A: RETAKEN}, {A: take("SH0010", "three", state=JobState.RUNNING)}),
     "one in doubt": ({A: ONE}, {A: RETAKEN}, {A: take("SH0010", "three", state=JobState.IN_DOUBT, job=None)}),
     "failed, and charged all the same": ({A: ONE}, {A: RETAKEN}, {A: replace(FAILED, charged=Decimal(3))}),
