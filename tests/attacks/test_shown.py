@@ -10,6 +10,7 @@ import copy
 import io
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal
@@ -22,11 +23,14 @@ from manifest_runner.cli.main import run as command_line
 from manifest_runner.core.lifecycle import Failed, Progressed, Refused
 from manifest_runner.core.model import Action, JobState, ShotId, TakeKey
 from manifest_runner.core.outcome import Ending, Outcome, Report
+from manifest_runner.core.running import Bounds, Running
 from manifest_runner.errors import AccountEmpty
+from manifest_runner.views.events import JsonLines
+from manifest_runner.views.live import Live
 from manifest_runner.views.outcome import report_dict, report_text
-from manifest_runner.views.progress import Bar, JsonLines, Lines
+from manifest_runner.views.progress import Lines
 from tests.adapters.test_settings import EVIL
-from tests.builders import CARD, job
+from tests.builders import CARD, job, manifest_of, plan_of
 from tests.cli.support import run, write
 from tests.views.test_escaping import obeyed
 from tests.views.test_outcome import REQUEST
@@ -185,12 +189,17 @@ def test_a_providers_words_are_shown_and_not_obeyed(capfd: pytest.CaptureFixture
     outcomes = tuple(
         Outcome(key=key, action=Action.CREATE, ending=ending, words=HOSTILE, job=job(REQUEST, shot="A", state=JobState.FAILED),
                 charged=Decimal(1), remarks=(HOSTILE,)) for ending in Ending)
-    for view in (Lines(said), JsonLines(said), Lines(said, priced=False)):
+    for view in (Lines(said), JsonLines(said, lambda: 0.0, priced=True), Lines(said, priced=False)):
         for event in (Failed(words=HOSTILE), Refused(words=HOSTILE), Progressed(status=HOSTILE, raw="{}"), *outcomes):
             view(key, event)
-    with Bar(9, HOSTILE) as bar:
+    drawn = io.StringIO()
+    manifest = manifest_of("shots:\n  - {id: A, prompt: x}\n")
+    running = Running(plan_of(manifest), manifest, CARD, {}, Bounds(), poll=5, now=0.0)
+    with Live(running, lambda: 0.0, title=HOSTILE, folder=HOSTILE, priced=True, colour=False, stream=drawn) as live:
         for outcome in outcomes:
-            bar(key, outcome)
+            live(key, outcome)
+    assert "\x1b[2J" not in drawn.getvalue()
+    said.write(re.sub(r"\x1b\[(\?25[lh]|[0-9]*A|J|[0-9;]*m)|\r", "", drawn.getvalue()))  # what the display itself writes
     report = Report(outcomes=outcomes, halted=AccountEmpty(HOSTILE, hint=HOSTILE))
     from click import unstyle
 
