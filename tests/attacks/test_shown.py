@@ -165,7 +165,9 @@ def poisoned(tree: Any, path: tuple[Any, ...], words: str) -> Any:
     return tree
 
 
-@pytest.mark.parametrize("words", [HOSTILE, PRINTABLE, "A::error::x"], ids=["escapes", "commands", "later"])
+@pytest.mark.parametrize("words", [
+    HOSTILE.replace("\ud800", ""), PRINTABLE, "A::error::x"],  # a lockfile with half a pair is refused as a whole
+    ids=["escapes", "commands", "later"])
 def test_every_text_of_a_lockfile_is_shown_and_not_obeyed(words: str, locked: dict[str, Any], tmp_path: Path, say: Any) -> None:
     write(tmp_path, SHOW + "  - {id: A, prompt: two}\n")
     paths = list(leaves(locked))
