@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from manifest_runner.core.model import Json, JsonObject, Pointer, Severity
@@ -158,7 +159,8 @@ def _missing_keys(error: Any, pointer: Pointer) -> Iterator[Finding]:
     absent = [key for key in error.validator_value if key not in error.instance]
     key = next(key for key in absent if error.message.startswith(repr(key)))
     known = error.schema.get("properties", {})
-    if any(closest(str(other), known) == key for other in error.instance if other not in known):
+    unknown = islice((str(other) for other in error.instance if other not in known), SUGGESTIONS)
+    if any(closest(other, known) == key for other in unknown):
         return  # a misspelt key is one mistake, not two
     whole = error.schema.get("x-name") or named(pointer)
     yield Finding(code="missing-key", message=f"{whole} has no {key}", pointer=(*pointer, key), absent=True)

@@ -75,3 +75,21 @@ def test_a_finding_is_saved_made_smaller_and_repeated(tmp_path: Path, monkeypatc
 def test_a_name_means_the_same_case_every_time(kind: str) -> None:
     for name in names(3, 20, (kind,)):
         assert case_of(name) == case_of(name)
+
+
+HEAD = "version: 1\nshow: test\nmodel: kling-v3-omni\n"
+LARGEST = {
+    "one axis of 200,000 values": (HEAD + "shots:\n  - {id: 'A-{{ n }}', prompt: x, matrix: {n: [" + ",".join(map(str,
+                                                                      range(200_000))) + "]}}\n", 2),
+    "mistakes in every key of 19,000 shots": (HEAD + "shots:\n" + "".join(
+        f"  - {{id: S{n}, prompt: 5, durations: 3, duration: 99, camera: statik, takes: 0}}\n" for n in range(19_000)), 2),
+    "100,000 unknown keys": (HEAD + "".join(f"durations{n}: 3\n" for n in range(100_000)), 2),
+    "as many takes as there may be": (HEAD + "shots:\n" + "".join(
+        f"  - {{id: S{n}, prompt: 'the rain on the rails', takes: 2}}\n" for n in range(20_000)), 0),
+}
+
+
+@pytest.mark.parametrize(("text", "code"), LARGEST.values(), ids=LARGEST.keys())
+def test_the_largest_manifests_stay_within_the_same_bounds(watcher: Watcher, text: str, code: int) -> None:
+    seen, wrong = watcher.judge(replace(RIGHT, files={"show.yaml": text.encode()}, arguments=("plan", "show.yaml", "--json")))
+    assert (seen.code, wrong) == (code, [])
