@@ -1,8 +1,8 @@
 """Files of the repository as they stood at another git revision.
 
 Laws
-- Git is told nothing but object names, on its standard input: no word of a user or a manifest is ever an argument that it could
-  take for an option.
+- Names of objects are told to git on its standard input: no word of a user or a manifest is ever an argument that it could take
+  for an option.
 - Blobs are read as they are stored. No filter, textconv, hook or helper runs, nothing is fetched (a partial clone lacks what it
   lacks), and no `GIT_` variable of the caller's counts.
 - Links are followed inside the revision's own tree and never out of it; nothing larger than a manifest may name is read.
@@ -21,7 +21,7 @@ from manifest_runner.adapters.files import LARGEST_INPUT
 from manifest_runner.errors import UsageError
 
 # `protocol.allow=never` is what keeps a git that does not know GIT_NO_LAZY_FETCH from asking a remote for a missing blob.
-_GIT = ("git", "--no-replace-objects", "-c", "protocol.allow=never", "-c", "core.fsmonitor=false", "cat-file")
+_GIT = ("git", "--no-replace-objects", "-c", "protocol.allow=never", "-c", "core.fsmonitor=false")
 _KEPT = ("HOME", "PATH", "SYSTEMROOT", "TMPDIR", "USERPROFILE", "XDG_CONFIG_HOME")
 _SET = {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 _LONGEST_NAME = 200
@@ -65,12 +65,23 @@ class Revision:
         return answer[answer.index(b"\n") + 1:-1]
 
 
+def is_tracked(root: Path, place: Path) -> bool:
+    """Whether git has `place`, or anything below it, among the files of the repository at `root`. False where there is no git:
+    then no checkout has put it there."""
+    if not (root / ".git").exists() or not place.absolute().is_relative_to(root):
+        return False
+    try:
+        inside = f":(top,literal,icase){place.absolute().relative_to(root)}"
+        ran = _run(root, [*_GIT, "ls-files", "--cached", "-z", "--", inside])
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return bool(ran.stdout)
+
+
 def _ask(root: Path, mode: str, name: str, *options: str) -> bytes:
     """What `git cat-file` says of one object name. Raises `UsageError` where there is no git, or no repository."""
-    environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
     try:
-        ran = subprocess.run([*_GIT, mode, *options], cwd=root, input=f"{name}\n".encode(), capture_output=True, check=False,
-                             timeout=_SECONDS, env={**environment, **_SET, "GIT_CEILING_DIRECTORIES": str(root.parent)})
+        ran = _run(root, [*_GIT, "cat-file", mode, *options], told=name)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"git cannot be asked: {getattr(error, 'strerror', None) or 'it does not answer'}", code="no-git",
                          hint="another revision is read with git") from None
@@ -79,6 +90,12 @@ def _ask(root: Path, mode: str, name: str, *options: str) -> bytes:
         raise UsageError(f"git cannot read this repository: {words.partition(':')[0]}", code="no-git",
                          hint="another revision is read with git")
     return ran.stdout
+
+
+def _run(root: Path, command: list[str], *, told: str = "") -> subprocess.CompletedProcess[bytes]:
+    environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
+    return subprocess.run(command, cwd=root, input=f"{told}\n".encode(), capture_output=True, check=False,
+                          timeout=_SECONDS, env={**environment, **_SET, "GIT_CEILING_DIRECTORIES": str(root.parent)})
 
 
 def _no_revision(name: str) -> UsageError:

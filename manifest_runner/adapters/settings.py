@@ -40,7 +40,8 @@ VARIABLES: Mapping[str, str] = {
 OPERATORS_OWN = ("base-url", "key-file", "callback-url", "listen")
 """Settings that say where the key goes or who gets in. A `state-dir` outside the repository is one of them, too."""
 
-_NEVER_EMPTY = ("base-url", "max-credits", "daily-credits", "rate", "concurrency")
+_LIMITS = ("max-credits", "daily-credits", "rate", "concurrency")
+_NEVER_EMPTY = ("base-url", *_LIMITS)
 
 MOST_CREDITS = Decimal(10**12)
 """More than anybody has; a number of any length would be slow to add up."""
@@ -150,9 +151,24 @@ def _of_project(root: Path, name: str, table: Table, user: Table) -> Setting | C
         if name in user.data and str(user.data[name]) == value:
             return Setting(name=name, value=value, origin=user.path)
         return Claim(name=name, value=value, source=table.place(name), line=toml_line((name,), value), text=table.text)
+    if name in _LIMITS and name in user.data:  # a pull request must not raise what its reader has set for himself
+        own = Setting(name=name, value=str(user.data[name]), origin=user.path)
+        return own if _tightness(name, own.value or "") <= _tightness(name, value) else Setting(
+            name=name, value=value, origin=table.path)
     if name == "state-dir":  # relative to the file that says so, wherever the command is typed
         value = str(root / value)
     return Setting(name=name, value=value, origin=table.path)
+
+
+def _tightness(name: str, value: str) -> Decimal | float:
+    """A number that is the smaller, the less a limit allows; what is none comes first, so that it is seen and refused."""
+    try:
+        if name == "rate":
+            return 1 / parse_rate(value).spacing
+        number = Decimal(value)
+    except (ArithmeticError, UsageError):
+        return -1
+    return number if number.is_finite() else -1
 
 
 def _is_inside(root: Path, value: str) -> bool:

@@ -6,6 +6,7 @@ What every command begins with. Nothing here needs a key, a network, anyio or ht
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,9 +79,19 @@ class Project:
 
     @cached_property
     def state(self) -> StateFolder:
-        """Where ledger and store live; a draft has a ledger of its own."""
+        """Where ledger and store live; a draft has a ledger of its own. Raises `UsageError` for one that came with the
+        repository: bodies that wait in a ledger are sent as they are, and whoever committed it wrote them."""
         chosen = self.settings.text("state-dir")
-        return StateFolder(Path(chosen) if chosen else self.files.root / ".manifest-runner", draft=self.draft)
+        place = Path(chosen) if chosen else self.files.root / ".manifest-runner"
+        if place.exists() or place.is_symlink():
+            from manifest_runner.adapters.revisions import is_tracked  # start-up: only where there is a state folder
+
+            if is_tracked(self.files.root, place):
+                raise UsageError(f"the state folder {place} is among the files of the repository: it is not read",
+                                 code="committed-state",
+                                 hint="a ledger belongs to one machine; take it out, after a look at who put it there: "
+                                 f"git rm -r --cached -- {shlex.quote(str(place))}")
+        return StateFolder(place, draft=self.draft)
 
     def lockfile(self) -> tuple[Lockfile, str | None]:
         """The lockfile and the sha256 of its text, None where there is none yet. Raises `UsageError` where it is that of a

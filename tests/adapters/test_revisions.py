@@ -104,3 +104,14 @@ def test_without_git_on_the_machine_it_is_said(repository: Path, monkeypatch: py
     with pytest.raises(UsageError) as raised:
         Revision.open(repository, "HEAD")
     assert raised.value.code == "no-git"
+
+
+def test_what_git_has_is_told_from_what_merely_lies_there(repository: Path) -> None:
+    (repository / "shows" / "new").mkdir()
+    (repository / "shows" / "new" / "file").write_text("x")
+    assert revisions.is_tracked(repository, repository / "shows")
+    assert revisions.is_tracked(repository, repository / "shows" / "link")
+    assert revisions.is_tracked(repository, repository / "SHOWS")  # one folder, where the system sees no difference
+    assert not revisions.is_tracked(repository, repository / "shows" / "new")
+    assert not revisions.is_tracked(repository, repository / "*")
+    assert not revisions.is_tracked(repository, repository.parent)

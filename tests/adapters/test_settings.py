@@ -26,17 +26,19 @@ def user_file(folder: Path, text: str) -> dict[str, str]:
 
 
 def test_flag_then_environment_then_project_then_user_then_default(tmp_path: Path) -> None:
-    env = user_file(tmp_path, 'rate = "1/s"\nconcurrency = 1\nmax-credits = 1\nframes = "inline"\n')
-    (tmp_path / "manifest-runner.toml").write_text('rate = "2/s"\nconcurrency = 2\nmax-credits = 2\n')
+    env = user_file(tmp_path, 'rate = "1/s"\nconcurrency = 1\nmax-credits = 2\nframes = "store"\ndaily-credits = 7\n')
+    (tmp_path / "manifest-runner.toml").write_text('rate = "2/s"\nconcurrency = 2\nmax-credits = 1\nframes = "inline"\n')
     env |= {"MANIFEST_RUNNER_RATE": "3/s", "MANIFEST_RUNNER_CONCURRENCY": "3"}
     settings = read_settings(tmp_path, {"rate": "4/s"}, env)
     assert settings.rate() == Rate(count=4, per=1)
     assert settings.concurrency() == 3
-    assert settings.credits("max-credits") == Decimal(2)
+    assert settings.credits("max-credits") == Decimal(1)
+    assert settings.credits("daily-credits") == Decimal(7)
     assert settings.text("frames") == "inline"
     assert settings.text("base-url") == DEFAULT_BASE_URL
     assert [
-        settings.values[name].origin.rpartition("/")[2] for name in ("rate", "concurrency", "max-credits", "frames", "base-url")
+        settings.values[name].origin.rpartition("/")[2]
+        for name in ("rate", "concurrency", "frames", "daily-credits", "base-url")
     ] == ["--rate", "MANIFEST_RUNNER_CONCURRENCY", "manifest-runner.toml", "config.toml", "default"]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.support import run, write
 from tests.crash.test_killed_run import books, simulator
+from tests.pages import commit, git
 
 SHOW = "version: 1\nshow: show\nmodel: kling-v3-omni\ndefaults: {duration: 1}\nshots:\n  - {id: A, prompt: one}\n"
 KEY = {"TRINETRA_API_KEY": "canary-key-4711-0815", "MANIFEST_RUNNER_FRAMES": "inline"}
@@ -96,3 +97,42 @@ def test_an_address_that_is_none_stops_before_the_key_is_read(tmp_path: Path, en
     assert ran.code == 2
     assert "the gateway's address" in ran.err
     assert run(root, "plan", "show.yaml", env=env).code == 0
+
+
+@pytest.mark.parametrize(("theirs", "own", "holds"), [
+    ("max-credits = 9000", "max-credits = 300", "300"), ("max-credits = 200", "max-credits = 300", "200"),
+    ("daily-credits = 1e9", "daily-credits = 10", "10"), ("concurrency = 50", "concurrency = 2", "2"),
+    ('rate = "10/s"', 'rate = "500/min"', "500/min"), ('rate = "1/s"', 'rate = "500/min"', "1/s"),
+    ("max-credits = nan", "max-credits = 300", "nan"),  # refused where it is used, and not passed over
+])
+def test_of_a_limit_that_repository_and_user_set_the_tighter_one_holds(
+        tmp_path: Path, theirs: str, own: str, holds: str) -> None:
+    root = repository(tmp_path, theirs + "\n")
+    write(root, own + "\n", ".config/manifest-runner/config.toml")
+    settings = json.loads(run(root, "status", "--settings", "--json").out)
+    assert settings[theirs.partition(" ")[0]]["value"] == holds
+
+
+def test_a_state_folder_that_came_with_the_repository_is_not_read_and_buys_nothing(tmp_path: Path) -> None:
+    with simulator(tmp_path) as address:
+        env = {**KEY, "MANIFEST_RUNNER_BASE_URL": address}
+        theirs = tmp_path / "theirs"
+        theirs.mkdir()
+        git(theirs, "init", "-q")
+        write(theirs, SHOW)
+        assert run(theirs, "render", "show.yaml", "--yes", env=env).code == 0
+        git(theirs, "add", "-f", "show.yaml", ".manifest-runner")
+        commit(theirs)
+        ours = tmp_path / "ours"
+        git(tmp_path, "clone", "-q", str(theirs), str(ours))
+        before = books(address)["totals"]["requests"]
+        for arguments in (["render", "show.yaml", "--yes"], ["plan", "show.yaml"], ["status", "show.yaml"],
+                          ["adopt", "show.yaml", "A", "job_1"], ["render", "show.yaml", "--draft"]):
+            ran = run(ours, *arguments, env=env)
+            assert ran.code == 2
+            assert "is among the files of the repository: it is not read" in ran.err
+            assert "git rm -r --cached" in ran.err
+        assert books(address)["totals"]["requests"] == before
+        assert run(ours, "validate", "show.yaml").code == 0
+        git(ours, "rm", "-r", "-q", "--cached", "--", ".manifest-runner")
+        assert run(ours, "status", "show.yaml").code == 0
