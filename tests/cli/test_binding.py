@@ -69,9 +69,9 @@ SETTINGS = "[models.kling-v3-omni]\n"
     (appended("shows/show.lock.json", '{"version": 1, "manifest": "show.yaml", "shots": {}}'),
      ["lockfile: none when planned, sha256:"]),
     (appended("manifest-runner.toml", f'{SETTINGS}external_task_id = "correlates"\n'), ["model card: sha256:"]),
-    (appended("manifest-runner.toml", f"{SETTINGS}price.table = {{720p = 20}}\n"), [
+    (appended("manifest-runner.toml", f"{SETTINGS}price.table = {{720p = 40}}\n"), [
         "model card: sha256:",
-        "prices: 720p 29, 1080p 46 credits a second when planned, 720p 20, 1080p 46 credits a second now",
+        "prices: 720p 29, 1080p 46 credits a second when planned, 720p 40, 1080p 46 credits a second now",
     ]),
     (saved(lambda plan: plan["basis"].update(program="0.0.9")), ["program: 0.0.9 when planned, "]),
     (saved(lambda plan: plan["basis"].pop("prices")), ["prices: nothing when planned, 720p 29"]),
