@@ -441,6 +441,64 @@ async def test_a_lockfile_with_a_made_up_job_adopts_nothing_and_submits_nothing(
         assert studio.requests("POST") == 3
 
 
+def put_away(folder: Path, to: Path) -> None:
+    """The ledger of one machine, out of the way of another's."""
+    to.mkdir(exist_ok=True)
+    for path in folder.glob("ledger*"):
+        path.rename(to / path.name)
+
+
+@pytest.mark.parametrize("fate", ["failed", "stored"])
+async def test_a_job_that_a_colleague_has_under_way_is_finished_whatever_this_machine_knows_of_the_take(
+    tmp_path: Path, fate: str
+) -> None:
+    ours = "job:fail=busy shot=A_t1.a1" if fate == "failed" else "poll:stuck shot=nobody"
+    async with Studio(folder=tmp_path, text="shots:\n  - {id: A, prompt: one}\n", faults=(ours,), patience=20) as studio:
+        await studio.render()
+        put_away(tmp_path, tmp_path / "ours")
+        studio.text = studio.text.replace("one", "two")
+        if fate == "stored":
+            studio.lock_path.unlink()  # or the locked clip would stay in the block until the other is stored
+        studio.fault("poll:stuck shot=A")
+        assert endings(await studio.render())["A1"] is Ending.UNFINISHED
+        put_away(tmp_path, tmp_path / "theirs")
+        put_away(tmp_path / "ours", tmp_path)
+        studio.fault()
+        assert [change.action for change in studio.plan().changes] == [Action.RESUME]
+        assert endings(await studio.render())["A1"] is Ending.DONE
+        assert studio.jobs_made() == 2
+        assert studio.done()
+
+
+async def test_a_job_on_record_that_is_under_way_is_finished_and_both_stay_known(tmp_path: Path) -> None:
+    async with Studio(folder=tmp_path, text="shots:\n  - {id: A, prompt: one}\n", patience=20) as studio:
+        await studio.render()
+        put_away(tmp_path, tmp_path / "ours")
+        chosen = json.loads(studio.lock_path.read_text())
+        studio.lock_path.unlink()
+        studio.text = studio.text.replace("one", "another")
+        studio.fault("poll:stuck shot=A")
+        await studio.render()
+        put_away(tmp_path, tmp_path / "theirs")
+        studio.fault()
+        take = chosen["shots"]["A"]["takes"]["1"]
+        take["superseded"] = [json.loads(studio.lock_path.read_text())["shots"]["A"]["takes"]["1"]]
+        for ledger in ("", "ours"):  # a fresh clone, and the machine that knows the chosen job
+            put_away(tmp_path, tmp_path / "spare")
+            if ledger:
+                put_away(tmp_path / ledger, tmp_path)
+            studio.lock_path.write_text(json.dumps(chosen))
+            assert [change.action for change in studio.plan().changes] == [Action.RESUME]
+            assert endings(await studio.render())["A1"] is Ending.DONE
+            assert studio.done()
+            assert studio.jobs_made() == 2
+        put_away(tmp_path, tmp_path / "spare")
+        studio.text = studio.text.replace("another", "one")  # a third machine changes it back
+        assert [change.action for change in studio.plan().changes] == [Action.FETCH]
+        await studio.render()
+        assert studio.jobs_made() == 2
+
+
 async def test_a_key_that_is_refused_while_jobs_run_leaves_them_for_the_next_run(tmp_path: Path) -> None:
     async with Studio(folder=tmp_path, text=THREE, faults=("poll:401",)) as studio:
         report = await studio.render()

@@ -225,7 +225,8 @@ class Studio:
             return "present" if path.stat().st_size == artifact.bytes else "changed"
 
         lockfile, _ = read_lockfile(self.lock_path, "lock")
-        facts = Facts(lockfile=lockfile, jobs=jobs, stored=stored, pictures={}, file_state=state)
+        known = [job.intent.external_task_id for job in history]
+        facts = Facts(lockfile=lockfile, jobs=jobs, stored=stored, known=known, pictures={}, file_state=state)
         return make_plan(self.manifest(), self.card, facts)
 
     # ── the verdict ───────────────────────────────────────────────────────────────────────────────────────────────

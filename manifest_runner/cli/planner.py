@@ -47,12 +47,12 @@ def plan_project(project: Project, show: Show, *, only: Collection[str] = (), ac
     lacks them.
     """
     lockfile, digest = project.lockfile()
-    jobs, stored = known_jobs(project, account, held=None if settled else held_clips(lockfile))
+    jobs, stored, known = known_jobs(project, account, held=None if settled else held_clips(lockfile))
     if project.draft:  # the simulator of an unfinished draft has gone with its run: what it had is drawn again
         jobs = {where: job for where, job in jobs.items() if job.state not in UNFINISHED}
         entries = {where: entry for where, entry in lockfile.entries.items() if entry.state not in UNFINISHED}
         lockfile = replace(lockfile, entries=entries)
-    world = World(lockfile=lockfile, jobs=jobs, stored=stored, pictures=show.pictures,
+    world = World(lockfile=lockfile, jobs=jobs, stored=stored, known=known, pictures=show.pictures,
                   file_state=file_states(project.files.folder))
     plan = make_plan(show.manifest, show.card, world, only=chosen(show.manifest, only) if only else None,
                      basis=project.basis(show, digest))
@@ -95,27 +95,27 @@ def held_clips(lockfile: Lockfile) -> dict[Stored, LockEntry]:
     """The clips that the lockfile holds whole, by take and fingerprint: of these the ledger has nothing to tell a plan, unless
     it knows other bytes of the job."""
     return {(shot, take, entry.fingerprint): entry for (shot, take), entry in lockfile.entries.items()
-            if entry.state is JobState.STORED and entry.outputs}
+            if entry.state is JobState.STORED and entry.outputs and (shot, take) not in lockfile.superseded}
 
 
 def known_jobs(project: Project, account: str | None = None, *,
-               held: Mapping[Stored, LockEntry] | None = None) -> tuple[dict[Where, Job], dict[Stored, Job]]:
-    """The ledger's latest job of every take of this manifest, and by take and fingerprint those whose clip was stored, but for
-    the clips that are `held` elsewhere; nothing where there is no ledger yet."""
+               held: Mapping[Stored, LockEntry] | None = None) -> tuple[dict[Where, Job], dict[Stored, Job], frozenset[str]]:
+    """The ledger's latest job of every take of this manifest, by take and fingerprint those whose clip was stored, and the
+    ids of all; without takes of which the clips that are `held` elsewhere tell the same. Nothing where there is no ledger."""
     path = project.state.ledger
     if not path.exists() and not path.with_name(f"{path.name}-wal").exists():
-        return {}, {}  # a clone or a CI runner: start-up without sqlite3
+        return {}, {}, frozenset()  # a clone or a CI runner: start-up without sqlite3
     from manifest_runner.adapters.ledger import SqliteLedger  # start-up time, as above
 
     ledger = SqliteLedger.open_readonly(path, account=account)
     if ledger is None:
-        return {}, {}
+        return {}, {}, frozenset()
     with ledger:
         history = ledger.history(project.name) if held is None else ledger.history_beyond(project.name, held)
     latest = {(job.intent.key.shot, job.intent.key.take): job for job in history}
     stored = {(job.intent.key.shot, job.intent.key.take, job.intent.fingerprint): job
               for job in history if job.state is JobState.STORED}
-    return latest, stored
+    return latest, stored, frozenset(job.intent.external_task_id for job in history)
 
 
 def chosen(manifest: Manifest, only: Collection[str]) -> frozenset[ShotId]:

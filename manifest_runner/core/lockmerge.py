@@ -208,9 +208,10 @@ def _take(three: _Three) -> Json:
         return _later_word(three)
     for mine, other in ((ours, theirs), (theirs, ours)):
         if (_cost_nothing(mine) and not _cost_nothing(other)) or _only_counted(mine, three.base):
-            return {**other, "attempt": max(mine.get("attempt", 1), other.get("attempt", 1))}
+            return _joined(other, mine)
     if _cost_nothing(ours) and _cost_nothing(theirs):  # no money either way: the same one whoever merges
-        return max(ours, theirs, key=lambda take: (take.get("attempt", 1), take["external_task_id"]))
+        last, first = sorted((ours, theirs), key=lambda take: (-take.get("attempt", 1), take["external_task_id"]))
+        return _joined(last, first)
     raise _Differ
 
 
@@ -265,14 +266,18 @@ def _with_record(chosen: Block | None, other: Block | None) -> Block | None:
     """The chosen side of a take, with the job that was not chosen kept on record where it may have cost something."""
     if chosen is None or other is None:
         return chosen
+    if one_submission(chosen, other) or _cost_nothing(other):
+        return _joined(chosen, other)
+    return _joined(chosen, other, {key: value for key, value in other.items() if key != SUPERSEDED})
+
+
+def _joined(chosen: Block, other: Block, *more: Block) -> Block:
+    """The chosen side of a take, with the records of both and `more`, and the number of attempts that either knows of."""
     take = {**chosen, "attempt": max(chosen.get("attempt", 1), other.get("attempt", 1))}
-    records = [*chosen.get(SUPERSEDED, []), *other.get(SUPERSEDED, [])]
-    if not one_submission(chosen, other) and not _cost_nothing(other):
-        records.append({key: value for key, value in other.items() if key != SUPERSEDED})
-    found = [record for record in _records(*records) if not one_submission(record, take)]
-    if found:
-        take[SUPERSEDED] = found
-    return take
+    found = [record for record in _records(*chosen.get(SUPERSEDED, []), *other.get(SUPERSEDED, []), *more)
+             if not one_submission(record, take)]
+    take.pop(SUPERSEDED, None)
+    return {**take, SUPERSEDED: found} if found else take
 
 
 def _records(*records: Block) -> list[Block]:

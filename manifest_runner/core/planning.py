@@ -6,7 +6,7 @@ branches on them. Where ledger and lockfile disagree, the ledger wins: it is the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -54,13 +54,15 @@ def output_path(manifest: Manifest, shot: ShotId, take: int) -> str:
 class World:
     """What the plan is made against: the lockfile, the ledger's latest job of each take and every job of it whose clip was
     stored, the sha256 of each picture file that a shot names, and how a locked clip's file stands (`present`, `missing` or
-    `changed`) at the path where it belongs."""
+    `changed`) at the path where it belongs. `known` are the ids of all submissions that the ledger has of takes whose block in
+    the lockfile is unfinished or has others on record."""
 
     lockfile: Lockfile
     jobs: Mapping[Where, Job]
     pictures: Mapping[str, str]
     file_state: Callable[[str, Artifact], str]
     stored: Mapping[tuple[ShotId, int, Fingerprint], Job] = field(default_factory=dict)
+    known: Collection[str] = ()
 
 
 def make_plan(manifest: Manifest, card: ModelCard, world: World, *, only: frozenset[ShotId] | None = None,
@@ -112,6 +114,7 @@ class _Planner:
     shots: dict[ShotId, Shot] = field(init=False)
     done: dict[ShotId, tuple[Change, ...]] = field(init=False, default_factory=dict)
     prices: dict[tuple[str, str], Quote] = field(init=False, default_factory=dict)
+    heard: set[str] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.shots = {shot.id: shot for shot in self.manifest.shots}
@@ -189,10 +192,11 @@ class _Planner:
         if job is not None and job.state in UNFINISHED:
             return self._resume(shot.id, take, entry_of(job), request, wanted)
         finished = entry is not None and entry.state is JobState.STORED and bool(entry.outputs)
-        if entry is not None and job is None and _alive(entry):
-            return self._resume(shot.id, take, entry, request, wanted)
         if entry is not None and finished and entry.fingerprint == wanted:
             return self._kept(shot, take, entry, request, wanted)
+        for unknown in (entry, self.world.lockfile.entries.get((shot.id, take))):
+            if unknown is not None and self._unheard(unknown):
+                return self._resume(shot.id, take, unknown, request, wanted)
         price = self.quote(shot)
         if entry is not None and finished:
             return Change(shot=shot.id, take=take, action=Action.REPLACE, quote=price, fingerprint=wanted,
@@ -238,12 +242,25 @@ class _Planner:
         out = []
         for (name, take), entry in sorted(known.items()):
             job = self.world.jobs.get((name, take))
-            if (job is not None and job.state in UNFINISHED) or (job is None and _alive(entry)):
+            alive = [record for record in self.world.lockfile.superseded.get((name, take), ()) if self._unheard(record)]
+            if (job is not None and job.state in UNFINISHED) or self._unheard(entry):
                 out.append(self._resume(name, take, entry, None, None))
+            elif alive:
+                out.append(self._resume(name, take, alive[0], None, None))
             else:
                 out.append(Change(shot=name, take=take, action=Action.DROP, quote=NOTHING, fingerprint=entry.fingerprint,
                                   reasons=(Reason(code=ReasonCode.REMOVED),), before=entry.request))
         return out
+
+    def _unheard(self, entry: LockEntry) -> bool:
+        """Whether a block stands for a job that may be alive and of which this machine's ledger has never heard, whatever other
+        jobs of the take it knows: somebody else has paid for it."""
+        if not _alive(entry):
+            return False
+        if self.heard is None:
+            self.heard = {job.intent.external_task_id for job in (*self.world.jobs.values(), *self.world.stored.values())}
+            self.heard |= set(self.world.known)
+        return entry.external_task_id not in self.heard
 
     def _asked(self, where: Where) -> bool:
         """Whether the manifest asks for this take."""

@@ -13,7 +13,7 @@ from decimal import Decimal
 import anyio
 
 from manifest_runner.core.fingerprint import fingerprint
-from manifest_runner.core.lifecycle import IN_FLIGHT, Event, Submitted
+from manifest_runner.core.lifecycle import IN_FLIGHT, UNFINISHED, Event, Submitted
 from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import (
     Action,
@@ -194,7 +194,10 @@ class _Run:
                 return await self._create(key, change)
 
     async def _resume(self, key: TakeKey, change: Change) -> Outcome:
-        job, entry = self.jobs.get((key.shot, key.take)), self.entries.get((key.shot, key.take))
+        job, entry = self.jobs.get((key.shot, key.take)), change.entry
+        if job is not None and entry is not None and job.state not in UNFINISHED and (
+                job.intent.external_task_id != entry.external_task_id):
+            job = None  # it is over; what is to be finished is another job of this take
         if job is not None and job.state is JobState.INTENDED and job.intent.body:
             return await self._submit(key, change, job.intent, recorded=True)
         if (job is None or job.state is JobState.INTENDED) and entry is not None and entry.job_id is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from manifest_runner.core.lockfile import entry_of, read, with_entries, write
-from manifest_runner.core.model import JobState, LockEntry, Lockfile, ShotId, TakeKey
+from manifest_runner.core.model import ExternalTaskId, JobId, JobState, LockEntry, Lockfile, ShotId, TakeKey
 from manifest_runner.errors import InvalidInput
 from tests.builders import entry, job, manifest_of, plan_of, rendered
 
@@ -195,6 +195,46 @@ def test_what_was_never_a_job_is_not_shown() -> None:
 
 def test_a_dropped_take_is_removed() -> None:
     assert (ShotId("SH0020"), 1) not in with_entries(lockfile(), {key("SH0020"): None}).entries
+
+
+def on_record(*jobs: str) -> Lockfile:
+    """A take whose block is `job_SH0010`, and further jobs on record."""
+    data = json.loads(write(lockfile(), manifest="test.yaml"))
+    take = data["shots"]["SH0010"]["takes"]["1"]
+    take["superseded"] = [{**take, "job_id": name, "external_task_id": f"id_{name}", "mood": "dry"} for name in jobs]
+    return read(json.dumps(data), path="x")
+
+
+def known_of(lock: Lockfile) -> tuple[str | None, list[str | None]]:
+    """The job of the block, and those on record, as they are read again."""
+    again = read(write(lock, manifest="test.yaml"), path="x")
+    assert again.superseded == {where: records for where, records in lock.superseded.items() if records}
+    where = (ShotId("SH0010"), 1)
+    return again.entries[where].job_id, [record.job_id for record in again.superseded.get(where, ())]
+
+
+def test_a_job_on_record_changes_places_with_the_clip_of_the_block() -> None:
+    lock = on_record("job_x", "job_y")
+    first = lock.entries[ShotId("SH0010"), 1].job_id
+    other = with_entries(lock, {key("SH0010"): lock.superseded[ShotId("SH0010"), 1][0]})
+    assert known_of(other) == ("job_x", ["job_y", first])
+    back = with_entries(other, {key("SH0010"): lock.entries[ShotId("SH0010"), 1]})
+    assert known_of(back) == (first, ["job_y", "job_x"])
+
+
+def test_a_block_that_is_given_up_leaves_its_place_to_a_job_on_record() -> None:
+    lock = on_record("job_x")
+    given_up = replace(lock.entries[ShotId("SH0010"), 1], state=JobState.ABANDONED)
+    assert known_of(with_entries(lock, {key("SH0010"): given_up})) == ("job_x", [])
+
+
+def test_a_job_that_may_be_alive_goes_on_record_when_another_clip_takes_its_place() -> None:
+    lock = lockfile()
+    alive = replace(lock.entries[ShotId("SH0010"), 1], state=JobState.RUNNING, job_id=JobId("job_z"), outputs=(),
+                    external_task_id=ExternalTaskId("id_z"))
+    held = replace(lock, entries={**lock.entries, (ShotId("SH0010"), 1): alive})
+    stored = lock.entries[ShotId("SH0010"), 1]
+    assert known_of(with_entries(held, {key("SH0010"): stored})) == (stored.job_id, ["job_z"])
 
 
 def test_a_record_of_a_job_that_a_merge_did_not_choose_survives_a_rewrite_and_is_checked_like_a_take() -> None:

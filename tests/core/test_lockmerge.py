@@ -199,6 +199,19 @@ def test_two_merges_in_a_row_keep_both_jobs_on_record() -> None:
     assert {record.job_id for record in records} == {RETAKEN.job_id, OTHER.job_id}
 
 
+@pytest.mark.parametrize("other", [JobState.STORED, JobState.FAILED], ids=["paid for", "failed as well"])
+@pytest.mark.parametrize("turn", [False, True])
+def test_a_side_that_counts_for_nothing_gives_up_none_of_its_records(other: JobState, turn: bool) -> None:
+    failed = replace(take("SH0010", "two", state=JobState.FAILED, attempt=2), charged=Decimal(0), outputs=())
+    ours = changed(text_of({A: failed}), lambda data: data["shots"]["SH0010"]["takes"]["1"].update(
+        superseded=[json.loads(text_of({A: take("SH0010", "one")}))["shots"]["SH0010"]["takes"]["1"]]))
+    last = replace(take("SH0010", "three", state=other, attempt=3), charged=Decimal(0 if other is JobState.FAILED else 145))
+    sides = (text_of({A: last}), ours) if turn else (ours, text_of({A: last}))
+    found = merge(Versions(base="", ours=sides[0], theirs=sides[1]), path="show.lock.json", labels=BRANCHES)
+    assert not found.clashes
+    assert {"job_SH0010_1_one", "job_SH0010_1_three"} <= jobs_in(found.text)
+
+
 def test_a_job_on_record_is_found_by_a_plan_and_costs_nothing() -> None:
     manifest = manifest_of("shots:\n  - {id: SH0010, prompt: as rain has it}\n")
     (wanted,) = plan_of(manifest).changes
