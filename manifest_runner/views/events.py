@@ -110,7 +110,7 @@ class JsonLines:
                 "credits": None if amount is None else format(amount, "f"), **more}
         try:
             click.echo(json_text(json.dumps(body, ensure_ascii=False)), file=self._stream)
-        except OSError:
+        except (OSError, ValueError, RuntimeError):  # gone, closed, or in the middle of another line of this very thread's
             return
 
 

@@ -6,7 +6,9 @@ Laws:
   process, a second Ctrl-C or a kill, leaves nothing to be mended.
 - The run never waits for the terminal: what is heard is counted, and a thread of its own writes, `FRAMES` times a second at
   most, and only what differs. A terminal that is stopped (Ctrl-S) stops the display and nothing else.
-- What others write to standard error meanwhile stands above the lines, whole.
+- What others write to standard error meanwhile stands above the lines, whole. It may come from anywhere, out of a finalizer in
+  the middle of this very module too: so hearing it takes no lock.
+- Nothing that goes wrong in here changes a run: it ends the display, which says so in one line at the end.
 - Estimates take at most half a hundredth of the time, however many takes there are.
 """
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from os import get_terminal_size
 from typing import TextIO
@@ -64,7 +67,8 @@ class Live:
         self._ink = Console(force_terminal=True, no_color=None if colour is None else not colour, legacy_windows=False)
         self._colours = COLOR_SYSTEMS.get(self._ink.color_system or "")
         self._lock = threading.Lock()
-        self._above: list[str] = []
+        self._above: deque[str] = deque()
+        self._broken: Exception | None = None  # what ended the display
         self._shown: list[int] = []  # the cells of each line that stands there now
         self._last = ""
         self._named = False  # whether anything stands above that this display has put there
@@ -85,24 +89,31 @@ class Live:
         self._stop.set()
         self._wake.set()
         self._thread.join(timeout=2.0)
-        if not self._thread.is_alive():
-            self._draw(last=details[0] is not None, gone=True)
+        if self._thread.is_alive():
+            return
+        self._draw(last=details[0] is not None, gone=True)
+        if self._broken is not None:
+            words = safe(f"{type(self._broken).__name__}: {self._broken}".partition("\n")[0])
+            self._write(f"the display failed, the run went on without it ({words})\n")
 
     def __call__(self, key: TakeKey, what: What) -> None:
-        with self._lock:
-            self._running.hear(key, what, self._monotonic())
-            line = self._line(key, what)
-            if line is not None:
-                self._named = True
-                self._above.append(self._inked(line))
+        if self._broken is not None:
+            return
+        try:
+            with self._lock:
+                self._running.hear(key, what, self._monotonic())
+                line = self._line(key, what)
+                if line is not None:
+                    self._named = True
+                    self._above.append(self._inked(line))
+        except Exception as error:  # whatever it is, the run goes on
+            self._broken = error
         if not self._wake.is_set():
             self._wake.set()
 
     def say(self, text: str) -> None:
-        """A line that stands above the display from now on."""
-        with self._lock:
-            self._above.append(text)
-        self._wake.set()
+        """A line that stands above the display from now on, at its next look: to wake it would take a lock."""
+        self._above.append(text)
 
     def _line(self, key: TakeKey, what: What) -> Text | None:
         """What is told once and stays in the terminal's history. Failures stay in sight instead, until the end lists them."""
@@ -121,7 +132,6 @@ class Live:
     def _go_on(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
-            self._estimate()
             self._draw()
             self._stop.wait(1 / FRAMES)
             if not self._stop.is_set():
@@ -139,17 +149,15 @@ class Live:
 
     def _draw(self, *, last: bool = False, gone: bool = False) -> None:
         """Write what has changed. `gone`: nothing but what stands above stays, and with `last` the last lines do too."""
-        width, height = self._size()
-        with self._lock:
-            now = self._monotonic()
-            state = self._running.now(now, left=self._since(now))
-            above, self._above = self._above, []
-        lines: list[Text] = []
-        if last or not gone:
-            air = [Text()] if self._named and not gone and height >= ROOMY else []
-            lines = air + frame(state, self._running.bounds, title=self._title, priced=self._priced, width=width - 1,
-                                height=height - len(air), signs=SIGNS if self._utf else PLAIN, ended=gone)
-        body = self._inked(Text("\n").join(lines)) if lines else ""
+        width, lines, body = 80, [], ""
+        try:
+            width, height = self._size()
+            if self._broken is None and (last or not gone):
+                lines = self._lines(width, height, gone=gone)
+                body = self._inked(Text("\n").join(lines))
+        except Exception as error:  # its lines go, what others say is still passed on
+            self._broken, lines = error, []
+        above = [self._above.popleft() for _ in range(len(self._above))]
         if body == self._last and not above and not gone:
             return
         rows = sum(max(-(-cells // width), 1) for cells in self._shown)  # a terminal that became narrower has broken them
@@ -158,6 +166,17 @@ class Live:
         text = "".join(f"{line}\n" for line in [*above, *(body.split("\n") if body else ()), *between])
         self._write(f"\x1b[?25l\r{up}\x1b[J{text}\x1b[?25h")
         self._shown, self._last = [line.cell_len for line in lines], body
+
+    def _lines(self, width: int, height: int, *, gone: bool) -> list[Text]:
+        """What is to be seen now in a terminal of this size."""
+        if not gone:
+            self._estimate()
+        with self._lock:
+            now = self._monotonic()
+            state = self._running.now(now, left=self._since(now))
+        air = [Text()] if self._named and not gone and height >= ROOMY else []
+        return air + frame(state, self._running.bounds, title=self._title, priced=self._priced, width=width - 1,
+                           height=height - len(air), signs=SIGNS if self._utf else PLAIN, ended=gone)
 
     def _since(self, now: float) -> Remaining | None:
         """The latest estimate, less what has passed since."""
@@ -183,7 +202,7 @@ class Live:
         try:
             self._stream.write(text)
             self._stream.flush()
-        except (OSError, ValueError):  # a terminal that has gone changes nothing
+        except (OSError, ValueError, RuntimeError):  # a terminal that has gone changes nothing
             return
 
     def _terminal(self) -> tuple[int, int]:

@@ -97,7 +97,7 @@ class Lines:
     def _write(self, line: str) -> None:
         try:
             click.echo(line, file=self._stream)
-        except OSError:
+        except (OSError, ValueError):
             return
 
 

@@ -28,7 +28,7 @@ from manifest_runner.core.model import Action, JobId, JobState, Request, ShotId,
 from manifest_runner.core.outcome import Ending, Notice, Outcome, Queued
 from manifest_runner.core.pace import Patience
 from manifest_runner.views.events import EVENTS, FIELDS, MORE, JsonLines, name_of
-from manifest_runner.views.progress import What
+from manifest_runner.views.progress import Lines, What
 from tests.builders import CARD, clip, job
 
 PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
@@ -96,3 +96,10 @@ def test_what_others_write_meanwhile_is_an_event_too() -> None:
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [(line["event"], line["shot"], line["words"]) for line in lines] == [
         ("said", None, "a note"), ("said", None, "and half a line")]
+
+
+def test_an_output_that_is_closed_stops_no_run() -> None:
+    out = io.StringIO()
+    out.close()
+    for view in (JsonLines(out, lambda: 0.0, priced=True), Lines(out)):
+        view(KEY, Submitted(job_id=JobId("j")))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import sys
 import threading
+from collections.abc import Callable
 from decimal import Decimal
 
 import pyte
+import pytest
 
 from manifest_runner.core.lifecycle import Intended, Submitted
 from manifest_runner.core.model import Action, JobId, JobState, ShotId, TakeKey
@@ -223,3 +225,50 @@ def test_patience_is_told_above() -> None:
     with stage.live:
         stage.live(key("S1"), Patience(seconds=30, pace=0.2, places=None))
         assert stage.terminal.until("patience")[0] == "… the gateway asks for patience: 12 a minute for now, going on in 30 s"
+
+
+class Odd(Stage):
+    """A clock that does something else besides."""
+
+    what: Callable[[], object] = staticmethod(lambda: None)
+
+    @property
+    def time(self) -> float:
+        self.what()
+        return 0.0
+
+    @time.setter
+    def time(self, value: float) -> None:
+        return
+
+
+def test_what_is_written_from_within_the_display_itself_holds_nobody_up() -> None:
+    stage = Odd()
+    stage.what = lambda: sys.stderr.write("never retrieved\n")
+    with stage.live:
+        told = threading.Thread(target=stage.leave, args=("S1",), daemon=True)
+        told.start()
+        told.join(5)
+        assert not told.is_alive()
+        stage.terminal.until("1 rendering")
+    assert stage.terminal.shown()[0] == "never retrieved"
+
+
+def fails() -> object:
+    raise LookupError("no such style\nat all")
+
+
+@pytest.mark.parametrize("where", ["in the run", "on its own thread"])
+def test_a_display_that_fails_ends_and_says_so_and_the_run_does_not(where: str) -> None:
+    stage = Odd()
+    with stage.live:
+        stage.leave("S1")
+        stage.terminal.until("1 rendering")
+        mine = threading.current_thread()
+        stage.what = lambda: (threading.current_thread() is mine) == (where == "in the run") and fails()
+        stage.live(key("S1"), ended("S1"))
+        sys.stderr.write("stopping\n")
+        assert not [line for line in stage.terminal.until("stopping") if "rendering" in line], "what others say is passed on"
+        stage.live(key("S2"), ended("S2"))
+    *_, last = stage.terminal.shown()
+    assert last == "the display failed, the run went on without it (LookupError: no such style)"
