@@ -28,6 +28,7 @@ _LONGEST_NAME = 200
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _LINES = re.compile(r"[\x00-\x1f\x7f]")
 _FOUND = re.compile(rb"([0-9a-f]{40,64}) (commit|blob) (\d+)\n")
+_SUBMODULE = b"160000 "
 _SECONDS = 60
 
 
@@ -66,16 +67,54 @@ class Revision:
 
 
 def is_tracked(root: Path, place: Path) -> bool:
-    """Whether git has `place`, or anything below it, among the files of the repository at `root`. False where there is no git:
-    then no checkout has put it there."""
-    if not (root / ".git").exists() or not place.absolute().is_relative_to(root):
+    """Whether `place` is among what came with the repository at `root`, or anything below it is, or it lies in a submodule; by
+    its name and by where its links lead. False where there is no repository, or no git: then no checkout has put it there.
+    Raises `UsageError` where git does not say."""
+    if not _is_repository(root):
         return False
+    tops = {root, Path(os.path.realpath(root))}
+    paths = {Path(os.path.abspath(place)), Path(os.path.realpath(place))}  # noqa: PTH100 - unlike `resolve`, for loops too
+    return any(_has(root, path.relative_to(top)) for path in paths for top in tops if path.is_relative_to(top))
+
+
+def _is_repository(root: Path) -> bool:
+    place = root / ".git"
     try:
-        inside = f":(top,literal,icase){place.absolute().relative_to(root)}"
-        ran = _run(root, [*_GIT, "ls-files", "--cached", "-z", "--", inside])
-    except (OSError, subprocess.TimeoutExpired):
+        return place.is_file() or (place.is_dir() and "HEAD" in os.listdir(place))  # noqa: PTH208 - names are enough
+    except OSError:  # somebody else's: git will say
+        return True
+
+
+def _has(root: Path, inside: Path) -> bool:
+    """Whether git has this path, something below it, or a submodule above it."""
+    # Git insists on its owner because a repository's configuration can make it run things. This question runs nothing.
+    asked = [*_GIT, "-c", "safe.directory=*", "ls-files", "--cached", "--stage", "-z", "--",
+             f":(top,literal,icase){inside.parts[0] if inside.parts else '.'}"]
+    try:
+        ran = _run(root, asked)
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    return bool(ran.stdout)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _no_answer(root, getattr(error, "strerror", None) or "it does not answer") from None
+    if ran.returncode != 0:
+        raise _no_answer(root, ran.stderr.decode("utf-8", "replace").strip().partition("\n")[0].removeprefix("fatal: "))
+    wanted = _folded(inside)
+    for entry in ran.stdout.split(b"\0")[:-1]:
+        about, _, name = entry.partition(b"\t")
+        there = _folded(Path(os.fsdecode(name)))
+        if there[:len(wanted)] == wanted or (about.startswith(_SUBMODULE) and wanted[:len(there)] == there):
+            return True
+    return False
+
+
+def _folded(path: Path) -> tuple[str, ...]:
+    return tuple(part.casefold() for part in path.parts)
+
+
+def _no_answer(root: Path, why: str) -> UsageError:
+    return UsageError(f"git cannot say whether the state folder came with the repository: {why}", code="no-git",
+                      hint=f"make `git status` work in {root}; or move the state folder out of the repository, "
+                      "and name it with --state-dir")
 
 
 def _ask(root: Path, mode: str, name: str, *options: str) -> bytes:

@@ -115,3 +115,53 @@ def test_what_git_has_is_told_from_what_merely_lies_there(repository: Path) -> N
     assert not revisions.is_tracked(repository, repository / "shows" / "new")
     assert not revisions.is_tracked(repository, repository / "*")
     assert not revisions.is_tracked(repository, repository.parent)
+
+
+def test_what_git_has_is_found_behind_links_and_within_submodules(repository: Path, tmp_path: Path) -> None:
+    (repository / "way").symlink_to("shows")
+    (repository / "loop").symlink_to("loop")
+    (repository / "films" / "part").mkdir(parents=True)
+    (repository / "films" / "part" / "file").write_text("x")
+    commit(repository / "films" / "part")
+    commit(repository)
+    (repository / "films" / "new").mkdir()
+    (tmp_path / "elsewhere").symlink_to(repository)
+    assert revisions.is_tracked(repository, repository / "way" / "looks")
+    assert revisions.is_tracked(repository, repository / "Films" / "part" / "state")
+    assert revisions.is_tracked(repository, repository / "films" / "part")
+    assert revisions.is_tracked(repository, repository / "shows" / ".." / "shows" / "looks")
+    assert revisions.is_tracked(tmp_path / "elsewhere", repository / "shows")
+    assert revisions.is_tracked(repository, repository / "loop")
+    assert not revisions.is_tracked(repository, repository / "way" / "new")
+    assert not revisions.is_tracked(repository, repository / "films" / "new")
+
+
+def test_a_checkout_that_belongs_to_somebody_else_is_asked_all_the_same(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(revisions._SET, "GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(UsageError):
+        Revision.open(repository, "HEAD")
+    assert revisions.is_tracked(repository, repository / "shows")
+    assert not revisions.is_tracked(repository, repository / "new")
+
+
+def test_where_git_does_not_answer_nobody_guesses(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = repository / "shows"
+    (repository / ".git" / "index").write_bytes(b"DIRC, once")
+    with pytest.raises(UsageError) as raised:
+        revisions.is_tracked(repository, place)
+    assert raised.value.code == "no-git"
+    assert "--state-dir" in str(raised.value.hint)
+    (repository / ".git").rename(repository / "gone")
+    (repository / ".git").write_text("gitdir: ../nowhere\n")  # a worktree without its repository
+    with pytest.raises(UsageError):
+        revisions.is_tracked(repository, place)
+    assert not revisions.is_tracked(repository, repository.parent), "of no interest to git"
+    monkeypatch.setenv("PATH", os.devnull)
+    assert not revisions.is_tracked(repository, place), "no checkout came by a git that is not there"
+
+
+def test_a_folder_that_is_no_repository_has_nothing_of_gits(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    assert not revisions.is_tracked(tmp_path, tmp_path / "state")
