@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
+from manifest_runner.cli.project import Project
 from manifest_runner.views.markdown import marker
 from tests.cli.support import environment, write
 from tests.crash.test_killed_run import books, live, simulator
@@ -79,6 +81,16 @@ def script(name: str) -> str:
     return str(next(step["run"] for step in document(ROOT / "action.yml")["runs"]["steps"] if step["name"] == name))
 
 
+@cache
+def lockfile_of(manifest: str) -> str:
+    """Where the Action looks for the lockfile of a manifest."""
+    with tempfile.NamedTemporaryFile("r") as output:
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script("Name the lockfile")]
+        variables = {"PATH": os.environ["PATH"], "MANIFEST": manifest, "GITHUB_OUTPUT": output.name}
+        subprocess.run(command, env=variables, check=True, timeout=10)
+        return output.read().removeprefix("path=").removesuffix("\n")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ran:
     code: int
@@ -113,7 +125,8 @@ class Runner:
                 "PYTHONPATH": str(ROOT), "GITHUB_OUTPUT": str(self.folder / "output"), "FAKE_GH": str(self.folder / "gh.json"),
                 "GITHUB_STEP_SUMMARY": str(self.folder / "summary"), "GITHUB_REPOSITORY": "studio/monsoon", "GH_TOKEN": "token",
                 "GIT_CONFIG_NOSYSTEM": "1", "TMPDIR": str(self.folder), "FOLDER": "", "ONLY": "", "MAX_CREDITS": "",
-                "AUTHOR": BOT, "NUMBER": "7", "COMMIT": "", "BRANCH": "main", **variables}
+                "AUTHOR": BOT, "NUMBER": "7", "COMMIT": "", "BRANCH": "main", "RENDERED": "failure",
+                "LOCKFILE": lockfile_of(variables.get("MANIFEST", "show.yaml")), **variables}
 
     def start(self, name: str, **variables: str) -> subprocess.Popen[str]:
         self._state({"comments": self.comments, "refuses": self.refuses, "asked": []})
@@ -368,6 +381,18 @@ def locked(origin: Path) -> dict[str, Any]:
     return {f"{shot}:{number}": take["state"] for shot, block in shots.items() for number, take in block["takes"].items()}
 
 
+@pytest.mark.parametrize("name", [
+    "show.yaml", "show.yml", "show.yaml.j2", "show.yml.j2", "show.json", "show.txt", "show", "a.yml.yaml", "a.yaml.yml", "a.j2",
+    "a.yaml.txt", "a.json.j2", ".show", ".yaml", "a.b.", "x.y/show", "x.y/.show",
+])
+def test_the_action_looks_for_the_lockfile_where_the_program_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, SHOW, name)
+    assert lockfile_of(name) == str(Project(name, {}).lock_path)
+
+
 def test_what_was_planned_is_rendered_and_its_lockfile_is_on_the_branch(tmp_path: Path, origin: Path, gateway: str) -> None:
     runner = machine(tmp_path, origin)
     assert runner.run("Plan", MANIFEST="shows/show.yaml").code == 0
@@ -458,6 +483,25 @@ def test_a_lockfile_is_put_on_top_of_what_came_in_the_meantime(tmp_path: Path, o
     assert runner.run("Commit the lockfile", MANIFEST="shows/show.yaml").code == 0
     subjects = git(origin, "log", "--format=%s", "main").splitlines()
     assert subjects == ["Lock what was rendered: shows/show.yaml", "Change notes.md", "A show"]
+
+
+def test_a_render_that_leaves_no_lockfile_behind_is_no_success(tmp_path: Path, origin: Path) -> None:
+    runner = machine(tmp_path, origin)
+    ran = runner.run("Commit the lockfile", MANIFEST="shows/show.yaml", RENDERED="success")
+    assert (ran.code, "has left no shows/show.lock.json" in ran.out) == (1, True)
+    assert runner.run("Commit the lockfile", MANIFEST="shows/show.yaml").code == 0, "it was refused before anything was asked"
+    write(runner.checkout, "*.lock.json\n", ".git/info/exclude")
+    write(runner.checkout, LOCKFILE, "shows/show.lock.json")
+    assert runner.run("Commit the lockfile", MANIFEST="shows/show.yaml", RENDERED="success").code != 0
+
+
+def test_a_ledger_that_cannot_be_asked_is_no_success(tmp_path: Path, origin: Path) -> None:
+    runner = machine(tmp_path, origin)
+    write(runner.checkout, LOCKFILE, "shows/show.lock.json")
+    runner.program("temp/manifest-runner-render/bin/manifest-runner", "#!/bin/sh\nexit 3\n")
+    ran = runner.run("Commit the lockfile", MANIFEST="shows/show.yaml")
+    assert (ran.code, "may be missing" in ran.out) == (3, True)
+    assert locked(origin) == {}, "what there is, is on the branch all the same"
 
 
 def test_a_lockfile_that_cannot_be_pushed_is_kept_and_said(tmp_path: Path, origin: Path) -> None:
