@@ -12,13 +12,14 @@ import anyio
 import pytest
 import trio
 
+from manifest_runner.core import pace
 from manifest_runner.core.lifecycle import Event, Refused
-from manifest_runner.core.model import Job, JobDocument, JobId, JobState, Rate
+from manifest_runner.core.model import Intent, Job, JobDocument, JobId, JobState, Rate
 from manifest_runner.core.modelcard import ModelCard, override
 from manifest_runner.engine import Options, Outside
 from manifest_runner.engine.submission import Submissions
 from manifest_runner.errors import LedgerError, ManifestRunnerError
-from manifest_runner.ports import Departure, SpendingLimits
+from manifest_runner.ports import Admission, Departure, SpendingLimits
 from tests.builders import CARD
 from tests.contract.ledger_contract import intent
 from tests.core.test_pace import busiest_window
@@ -36,6 +37,7 @@ class Gateway:
     connecting: Callable[[int], float] = lambda _: 0.0
     stalled: Callable[[int], float] = lambda _: 0.0
     answering: float = 0.05
+    held: list[float] = field(default_factory=list)
     arrived: list[float] = field(default_factory=list)
     connected: anyio.Event = field(default_factory=anyio.Event)
     asked: int = 0
@@ -45,7 +47,9 @@ class Gateway:
         number, self.asked = self.asked, self.asked + 1
         await anyio.sleep(self.connecting(number))
         self.connected.set()
+        connected = trio.current_time()
         await departure.leave()
+        self.held.append(trio.current_time() - connected)
         with anyio.CancelScope(shield=True):  # a process that stands still is not cancelled either
             await anyio.sleep(self.stalled(number))
         self.arrived.append(trio.current_time())
@@ -55,6 +59,30 @@ class Gateway:
 
     async def job(self, job_id: JobId) -> JobDocument:
         raise AssertionError("nothing is asked here")
+
+
+class SlowLedger(InMemoryLedger):
+    """A ledger on a slow disk: each commit takes `commit` seconds, and telling of a late departure those that are in `tells`,
+    while there are any. `told` counts these."""
+
+    commit = 0.0
+    tells: tuple[float, ...] = ()
+    told = 0
+
+    async def admit(self, intent: Intent, limits: SpendingLimits) -> Admission:
+        admission = await super().admit(intent, limits)
+        await self._sync(self.commit)
+        return admission
+
+    async def late(self, slot: pace.Slot, left: float) -> None:
+        self.told += 1
+        seconds, self.tells = (self.tells[0], self.tells[1:]) if self.tells else (self.commit, ())
+        await super().late(slot, left)
+        await self._sync(seconds)
+
+    async def _sync(self, seconds: float) -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(seconds)
 
 
 @dataclass
@@ -71,7 +99,7 @@ class Process:
 
     def __post_init__(self) -> None:
         self.clock = Virtual(seed=len(self.name))
-        self.ledger = InMemoryLedger(wall=self.clock.wall, run=self.name, books=self.books)
+        self.ledger = SlowLedger(wall=self.clock.wall, run=self.name, books=self.books)
         outside = Outside(provider=self.gateway, ledger=self.ledger, clock=self.clock, **dict.fromkeys(
             ("store", "media", "downloads", "frames", "files", "lock", "rescue"), cast("Any", None)))
         self.submissions = Submissions(self.card, outside, Options(limits=SpendingLimits(rate=self.rate)),
@@ -130,6 +158,68 @@ def test_a_slot_that_passed_while_the_machine_slept_is_not_used_another_one_is()
 
     run(main)
     assert gateway.arrived[1] - gateway.arrived[0] > 1.5, "the slot that was used is the one that counts"
+
+
+@pytest.mark.parametrize("connecting", [0.0, 0.05, 0.15, 0.6])
+@pytest.mark.parametrize("commit", [0.01, 0.02, 0.3, 0.7, 3.0])
+def test_on_a_disk_as_slow_as_it_may_be_everything_leaves_and_little_is_told(commit: float, connecting: float) -> None:
+    gateway, books, count = Gateway(connecting=lambda _: connecting), Books(), 30
+    process = Process(gateway, books, rate=Rate(count=5, per=1))
+    process.ledger.commit = commit
+
+    async def main() -> None:
+        with anyio.move_on_after(4 * count * (0.3 + commit)):
+            async with anyio.create_task_group() as tasks:
+                for take in range(count):
+                    tasks.start_soon(process.submit, take + 1)
+
+    run(main)
+    assert len(gateway.arrived) == count
+    assert process.ledger.told <= 2 * count
+    if commit < 0.5 and connecting < 0.5:
+        assert gateway.asked == count, "no connection was closed in vain"
+        assert busiest_window(gateway.arrived, 1) <= 5
+
+
+def test_for_a_slot_that_passed_while_the_intent_was_recorded_no_connection_is_opened() -> None:
+    gateway = Gateway()
+    process = Process(gateway, Books(), rate=Rate(count=5, per=1))
+    process.ledger.commit = 0.9  # a slot of this rate lapses after half a second
+
+    async def main() -> None:
+        with anyio.move_on_after(30):
+            await process.submit()
+
+    run(main)
+    assert (gateway.asked, len(gateway.arrived)) == (1, 1)
+
+
+@pytest.mark.parametrize("card", [CARD, CORRELATES])
+@pytest.mark.parametrize("seconds", [5.0, 29.0])
+def test_a_connection_that_was_held_while_the_ledger_was_busy_is_not_sent_on(seconds: float, card: ModelCard) -> None:
+    gateway = Gateway(connecting=lambda _: 0.7)
+    process = Process(gateway, Books(), rate=Rate(count=30, per=60), card=card)
+    process.ledger.tells = (seconds,)
+    run(process.submit)
+    assert process.states == [JobState.SUBMITTED]
+    assert gateway.asked == 2
+    assert max(gateway.held) < 1.5, "servers close a connection that idles for seconds"
+
+
+def test_what_could_not_be_told_before_is_told_afterwards() -> None:
+    gateway = Gateway(connecting=lambda _: 0.5)
+    process = Process(gateway, Books(), rate=Rate(count=5, per=1))
+    heard: list[float] = []
+
+    async def late(_slot: pace.Slot, left: float) -> None:
+        heard.append(left - process.clock.wall())
+        if len(heard) == 1:
+            raise LedgerError("busy")
+
+    process.ledger.late = late  # type: ignore[method-assign]
+    run(process.submit)
+    assert len(gateway.arrived) == 1
+    assert heard == [pytest.approx(pace.GRACE, abs=1e-3), pytest.approx(0, abs=1e-3)]
 
 
 @pytest.mark.parametrize("card", [CARD, CORRELATES])

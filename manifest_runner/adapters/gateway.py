@@ -2,6 +2,7 @@
 
 Laws
 - Money decides: a POST that may have been accepted is never called unsent or refused. What is not certain is `FateUnknown`.
+- What its departure has not let go has certainly not left, whatever went wrong.
 - A GET changes nothing, so whatever kept its answer away is `NotSent` or `Throttled`: repeat freely.
 - Redirects are never followed: the key's own header would travel to whatever host they name.
 - The key is in the request's header and nowhere else. Everything that came from outside passes `_tidy` before it is shown, in
@@ -169,8 +170,9 @@ class HttpGateway:
         headers = {"X-API-Key": self._key.reveal()}
         if body is not None:
             headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
-        content = body if body is None or departure is None else _let_go(body, departure)
-        extensions = {} if departure is None else {"trace": _held_back(departure)}
+        gate = None if departure is None else _Gate(departure)
+        content = body if body is None or gate is None else _let_go(body, gate)
+        extensions = {} if gate is None else {"trace": _held_back(gate)}
         fault: ProviderError
         async with self._turn:
             try:
@@ -185,16 +187,18 @@ class HttpGateway:
             except NotSent as error:
                 fault = error  # its departure kept it from leaving
             except Exception as error:  # anything at all: a POST must not look unsent because a library raised something new
-                fault = self._lost(method, error)
+                fault = self._lost(method, error, unsent=gate is not None and not gate.open)
         raise fault  # outside the except: the foreign error holds the request, and with it the key
 
-    def _lost(self, method: str, error: Exception) -> ProviderError:
+    def _lost(self, method: str, error: Exception, *, unsent: bool) -> ProviderError:
         kind, words = type(error).__name__, self._tidy(str(error), 200)
         said = f"{kind}: {words}" if words else kind
         if isinstance(error, httpx.ConnectError) and is_certificate_failure(error):
             return NotSent(f"the gateway's certificate does not verify ({said})", permanent=True)
         if isinstance(error, _NEVER_LEFT):
             return NotSent(f"the gateway at {self._base} cannot be reached ({said})")
+        if unsent:
+            return NotSent(f"the submission was not let go ({said})")
         if method == "GET":
             return NotSent(f"no answer from the gateway ({said})")
         return FateUnknown(f"the submission left and no answer came ({said}): a job may exist", words=said)
@@ -289,6 +293,21 @@ class _KeepOut(logging.Filter):
         if self._without_key.finds(message):
             record.msg, record.args = self._without_key(message), None
         return True
+
+
+class _Gate:
+    """A departure that remembers whether it has let anything go."""
+
+    def __init__(self, departure: Departure) -> None:
+        self.open = False
+        self._departure = departure
+
+    async def leave(self) -> None:
+        await self._departure.leave()
+        self.open = True
+
+    async def left(self) -> None:
+        await self._departure.left()
 
 
 def _held_back(departure: Departure) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:

@@ -5,7 +5,8 @@ Laws:
 
 - No window as long as a rate's period ever holds more submissions than the rate says. Slots are spaced wider than the rate
   asks, so that each may be used a little late; who used one later still has it told (`late`), and the slots that would share a
-  window with that departure open later. A slot long past is not used at all.
+  window with that departure open later. A slot long past is given up for another one, unless that happens
+  again and again.
 - No more than one slot is ever owed: an account that was idle for a day may not make up for it. Slots are given out `AHEAD`
   of their time at most.
 - What was learned only ever slows: the operator's rate and places stand above it.
@@ -128,7 +129,7 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A submission's turn: it may leave from `opens` on, until `covered` without a word and until `lapses` at all. Slots from
+    """A submission's turn: it may leave from `opens` on, until `covered` without a word and until `lapses` with one. Slots from
     `after` on share no window with it, where windows are as long as `period`. Without a rate nothing is asked."""
 
     opens: float

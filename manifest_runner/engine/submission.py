@@ -52,6 +52,10 @@ _STOPPED = "the run was stopped before this was sent"
 UNREACHABLE = 4
 """Tries where nothing even leaves: half a minute of silence helps nobody when the gateway is down."""
 
+LAPSES = 3
+"""Slots that a take may let pass before it leaves without waiting for one that it meets: commits that take longer than a slot
+lasts would keep it for ever."""
+
 
 class Line:
     """Where takes stand for their turn, one at a time, in the order of the plan, whoever was ready first.
@@ -111,6 +115,7 @@ class Submissions:
         self._halt = halt
         self._freed = anyio.Event()
         self._slots = anyio.Semaphore(AT_ONCE)
+        self._commit = 0.0  # seconds that the latest admission took: what the ledger takes to be told something
 
     def freed(self) -> None:
         """A job has left the gateway's hands."""
@@ -147,6 +152,7 @@ class Submissions:
                 await self._take_back(attempt, _STOPPED, tell)
                 return None if attempt.certain else attempt.job
             if isinstance(trouble, Lapsed):
+                attempt.lapses += 1
                 continue
             waited = clock.monotonic() - started > self._options.poll.patience
             throttled = isinstance(trouble, Throttled)  # being told to wait is no failure: the ledger says how long
@@ -182,7 +188,9 @@ class Submissions:
             if isinstance(admission, Admitted):
                 attempt.admitted(admission)
                 tell(Intended(intent=admission.job.intent), admission.job)
-                return None, await self._send(attempt, SlotDeparture(admission, self._outside, self._halted), tell)
+                departure = SlotDeparture(admission, self._outside, self._halted, commit=self._commit,
+                                          overdue=attempt.lapses >= LAPSES)
+                return None, await self._send(attempt, departure, tell)
             return (None if admission is None else admission.job), None
         finally:
             self._slots.release()
@@ -195,9 +203,10 @@ class Submissions:
         """Ask the ledger until it says something other than to wait; None where the run was halted meanwhile."""
         clock, told = self._outside.clock, ""
         while not self._halted():
-            freed = self._freed
+            freed, asked = self._freed, clock.monotonic()
             admission = await self._outside.ledger.admit(intent, self._options.limits)
             if not isinstance(admission, Wait):
+                self._commit = clock.monotonic() - asked
                 return admission
             seconds = admission.seconds
             if admission.why != told:
@@ -265,6 +274,7 @@ class _Attempt:
     intent: Intent
     certain: bool
     job: Job | None = None
+    lapses: int = 0
     departure: SlotDeparture | None = None  # while a POST is under way
 
     @property
@@ -323,6 +333,7 @@ async def _post(job: Job, card: ModelCard, outside: Outside, departure: SlotDepa
     to this POST alone: the reservation is held, and the id is kept.
     """
     try:
+        departure.check()  # a slot that the commit itself has used up: no connection is opened and closed for it
         document: JobDocument = await outside.provider.submit(card.path, job.intent.body, departure)
     except NotSent as error:
         if not error.permanent:

@@ -617,6 +617,38 @@ async def test_over_a_socket_what_may_not_leave_does_not(listener: socket.socket
     assert heard == [b""], "the connection was closed without a byte"
 
 
+async def test_a_submission_that_times_out_before_it_was_let_go_certainly_never_left(
+        listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stuck(Leaving):
+        async def leave(self) -> None:
+            await anyio.sleep_forever()
+
+    monkeypatch.setattr("manifest_runner.adapters.gateway._WHOLE_EXCHANGE", 0.05)
+    async with local(listener) as api:
+        error = await failure(lambda _: api.submit(PATH, BODY, Stuck()), answering(200))
+    assert type(error) is NotSent
+    assert not error.permanent
+
+
+@pytest.mark.parametrize("error", MAY_HAVE_LEFT, ids=lambda error: type(error).__name__)
+async def test_only_what_its_departure_let_go_can_be_of_unknown_fate(error: Exception) -> None:
+    class Failing(httpx.AsyncBaseTransport):
+        def __init__(self, *, reads: bool) -> None:
+            self.reads = reads
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if self.reads:
+                await request.aread()
+            raise error
+
+    async def fault(*, reads: bool) -> ProviderError:
+        async with HttpGateway(BASE, Secret(CANARY), transport=Failing(reads=reads), clock=FixedClock()) as api:
+            return await failure(lambda _: api.submit(PATH, BODY, Leaving()), answering(200))
+
+    assert type(await fault(reads=False)) is NotSent
+    assert type(await fault(reads=True)) is FateUnknown
+
+
 async def test_whatever_carries_it_a_body_waits_for_its_departure() -> None:
     departure, bodies = Leaving(), []
 
