@@ -1,6 +1,7 @@
 """The three versions of a file that git holds while it is in conflict, and what the other side is called.
 
 Laws: git is only asked, never told to do anything; where there is no git, no repository or no conflict, there are no versions.
+A version that git names and cannot show is no empty one: to merge with that would drop what it holds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _HEADS = ("MERGE_HEAD", "REBASE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 
 def staged_versions(path: Path) -> Versions | None:
     """The texts of base, ours and theirs in git's index; None where the file is in no conflict there. Raises `UsageError` where
-    one is not UTF-8."""
+    one cannot be read, or is not UTF-8."""
     listed = _git(path, "ls-files", "--unmerged", "-z", "--", path.name)
     stages = {int(entry.partition(b"\t")[0].rpartition(b" ")[2]) for entry in (listed or b"").split(b"\0") if entry}
     if not stages:
@@ -36,8 +37,11 @@ def other_side(path: Path) -> str | None:
 
 
 def _text(path: Path, data: bytes | None) -> str:
+    if data is None:
+        raise UsageError(f"git cannot read one of the versions of {path} that are in conflict", code="stage-unreadable",
+                         hint="a partial clone has to fetch it first, online: git diff --cc must show it; then try again")
     try:
-        return (data or b"").decode("utf-8").replace("\r\n", "\n")
+        return data.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8", code="lockfile-syntax", hint="restore it from git") from None
 

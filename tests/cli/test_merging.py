@@ -351,6 +351,17 @@ def test_markers_that_cut_through_blocks_are_not_guessed_at_where_git_knows_noth
     assert "cut through blocks" in ran.err
 
 
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_a_version_that_git_has_not_at_hand_is_not_taken_for_an_empty_one(clone: Clone, stage: int) -> None:
+    contested(clone).git("merge", "--no-edit", "fog", fails=True)
+    text = clone.text()
+    blob = clone.git("rev-parse", f":{stage}:{LOCK}").strip()
+    (clone.folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    ran = clone.run("lock", "--resolve", LOCK)
+    assert (ran.code, clone.text()) == (2, text)
+    assert "git cannot read one of the versions" in ran.err
+
+
 def test_by_the_books_nothing_is_paid_again_whichever_side_is_kept(clone: Clone) -> None:
     """Two people, two ledgers, one gateway; and a third person who has neither ledger."""
     with_driver(clone)
