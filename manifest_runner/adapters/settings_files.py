@@ -19,6 +19,7 @@ from manifest_runner.errors import UsageError
 
 _LARGEST = 1024 * 1024
 _TRIED = 50
+_MOST = 10 ** 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,9 @@ def _parse(text: str) -> Any:
 
 def _check(path: Path, data: Mapping[str, Any], known: Collection[str]) -> None:
     for name, value in data.items():
+        if not isinstance(value, float) and not _is_sane(value):  # where a limit is used, it is judged as a number of its own
+            raise UsageError(f"{path}: {name} holds a number that is none, or one without measure", code="settings-syntax",
+                             hint=f"numbers lie between -{_MOST:,} and {_MOST:,}; nan and inf do not")
         if name == "models":
             if not isinstance(value, dict) or not all(isinstance(model, dict) for model in value.values()):
                 raise UsageError(f"{path}: models must hold a table for each model", code="settings-syntax")
@@ -111,6 +115,15 @@ def _check(path: Path, data: Mapping[str, Any], known: Collection[str]) -> None:
                              hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}")
         elif not isinstance(value, str | int | float) or isinstance(value, bool):
             raise UsageError(f"{path}: {name} must be a text or a number", code="settings-syntax")
+
+
+def _is_sane(value: Any) -> bool:
+    """Whether every number in a value can be calculated with, and written as JSON."""
+    if isinstance(value, dict):
+        return all(map(_is_sane, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_sane, value))
+    return not isinstance(value, int | float) or abs(value) <= _MOST
 
 
 def _says(text: str, names: tuple[str, ...]) -> bool:

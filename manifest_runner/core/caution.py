@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from manifest_runner.core.limits import MOST_CREDITS
 from manifest_runner.core.model import Json, JsonObject
 from manifest_runner.core.modelcard import IdMeaning, ModelCard, in_full, merged
 
@@ -52,4 +53,5 @@ def _is_careful(card: ModelCard, path: Path, value: Json) -> bool:
 
 
 def _is_number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # A bound that neither NaN, nor infinity, nor an integer too long for a decimal passes.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= int(MOST_CREDITS)

@@ -174,3 +174,14 @@ def test_a_table_that_is_none_is_named(tmp_path: Path, text: str) -> None:
 @given(WORDS, WORDS | st.integers() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False))
 def test_the_line_for_the_users_own_file_says_exactly_that(name: str, value: object) -> None:
     assert tomllib.loads(toml_line(("models", name), value)) == {"models": {name: value}}
+
+
+@pytest.mark.parametrize("line", [
+    *(f"models.kling-v3-omni.price.table.720p = {number}" for number in ("nan", "inf", "-inf", "1e400", "0x" + "f" * 5000)),
+    "models.kling-v3-omni.clip = [{ tolerance = nan }]", "concurrency = 0x" + "f" * 5000,
+], ids=lambda line: line[:50])
+def test_what_nobody_can_calculate_with_is_no_number(tmp_path: Path, line: str) -> None:
+    (tmp_path / "manifest-runner.toml").write_text(line)
+    with pytest.raises(UsageError) as raised:
+        read_settings(tmp_path, {}, {})
+    assert raised.value.code == "settings-syntax"

@@ -32,6 +32,9 @@ def test_what_is_more_careful_is_in_force(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("changes", "path"), [
     ({"price": {"table": {"720p": 28.99}}}, ("price", "table", "720p")),
     ({"price": {"table": {"720p": True}}}, ("price", "table", "720p")),
+    ({"price": {"table": {"720p": float("nan")}}}, ("price", "table", "720p")),
+    ({"price": {"table": {"720p": float("inf")}}}, ("price", "table", "720p")),
+    ({"price": {"table": {"720p": 1 << 20_000}}}, ("price", "table", "720p")),
     ({"price": {"table": {"480p": 99}}}, ("price", "table", "480p")),
     ({"price": {"table": {}}}, ("price", "table")),
     ({"price": 1}, ("price",)),
