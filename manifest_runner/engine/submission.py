@@ -132,8 +132,9 @@ class Submissions:
         attempt = _Attempt(intent=intent, certain=not recorded)
         try:
             return await self._until_known(attempt, place, tell, recorded=recorded)
-        except anyio.get_cancelled_exc_class():
-            await self._take_back(attempt, _STOPPED, tell)
+        except BaseException as error:
+            if _is_cancellation(error):
+                await self._take_back(attempt, _STOPPED, tell)
             raise
 
     async def _until_known(self, attempt: _Attempt, place: int, tell: Tell, *, recorded: bool) -> Job | None:
@@ -292,6 +293,15 @@ class _Attempt:
         job = admission.job
         self.certain = self.certain and admission.fresh and job.intent.external_task_id == self.intent.external_task_id
         self.job, self.intent = job, job.intent
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """Whether a task was cancelled, and nothing else went wrong; out of a task group, such as the one in which a connection is
+    opened, trio lets that come wrapped."""
+    cancelled = anyio.get_cancelled_exc_class()
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_cancellation, error.exceptions))
+    return isinstance(error, cancelled)
 
 
 async def _first_of(event: anyio.Event, outside: Outside, seconds: float) -> None:
