@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+import trio
 
 from manifest_runner.adapters.gateway import HttpGateway
 from manifest_runner.adapters.lockwriter import read_lockfile
@@ -253,6 +254,31 @@ async def test_where_ids_do_not_replay_what_a_killed_run_was_sending_is_in_doubt
         assert Ending.IN_DOUBT in endings(await studio.render()).values()
         sent = [request["external_task_id"] for request in studio.books()["requests"] if request["method"] == "POST"]
         assert len(sent) == len(set(sent)) < 3
+
+
+async def test_stopped_while_a_connection_is_opened_nothing_has_left_and_nothing_is_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anyio_backend: str
+) -> None:
+    opening = anyio.Event()
+
+    async def connect(*_: object) -> None:
+        # As connecting does; a nursery of trio's lets its cancellation out in a group.
+        async with trio.open_nursery() if anyio_backend == "trio" else anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep_forever)
+            opening.set()
+
+    settings = Settings(speed=1e5, replay="correlates")
+    async with Studio(folder=tmp_path, text=THREE, card=CORRELATES, settings=settings) as studio:
+        with monkeypatch.context() as patch:
+            patch.setattr(HttpGateway, "submit", connect)
+            async with anyio.create_task_group() as group:
+                group.start_soon(studio.render)
+                await opening.wait()
+                group.cancel_scope.cancel()
+        assert studio.requests("POST") == 0
+        await studio.render()
+        assert studio.done()
+        assert studio.jobs_made() == 3
 
 
 async def test_an_answer_that_never_comes_leaves_the_take_unfinished_and_the_next_run_continues(tmp_path: Path) -> None:
