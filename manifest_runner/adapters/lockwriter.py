@@ -14,6 +14,7 @@ from pathlib import Path
 from manifest_runner.adapters.files import NotRegular, read_regular, write_atomically
 from manifest_runner.core import lockfile as lockfiles
 from manifest_runner.core.model import LockEntry, Lockfile, TakeKey
+from manifest_runner.core.projection import with_entries
 from manifest_runner.errors import UsageError
 
 LARGEST = 256 * 1024 * 1024
@@ -77,7 +78,7 @@ class FileLockWriter:
         """Read what is there now, replace these takes' blocks, write; False where that changes nothing."""
         with self._guarded():
             present, digest = read_lockfile(self._path, self._shown)
-            wanted = lockfiles.write(lockfiles.with_entries(present, entries), manifest=self._manifest).encode()
+            wanted = lockfiles.write(with_entries(present, entries), manifest=self._manifest).encode()
             if hashlib.sha256(wanted).hexdigest() == digest:
                 return False
             write_atomically(self._path, wanted)

@@ -11,8 +11,8 @@ from manifest_runner.cli.project import Project
 from manifest_runner.cli.trust import refuse_claims
 from manifest_runner.cli.words import command
 from manifest_runner.core.lifecycle import UNFINISHED, Event
-from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import Job
+from manifest_runner.core.projection import entry_of
 from manifest_runner.errors import UsageError
 
 

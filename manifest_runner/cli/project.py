@@ -89,8 +89,9 @@ class Project:
             if is_tracked(self.files.root, place):
                 raise UsageError(f"the state folder {place} is among the files of the repository: it is not read",
                                  code="committed-state",
-                                 hint="a ledger belongs to one machine; take it out, after a look at who put it there: "
-                                 f"git rm -r --cached -- {shlex.quote(str(place))}")
+                                 hint="a ledger belongs to one machine. After a look at who put it there, take it out (git rm "
+                                 f"-r --cached -- {shlex.quote(str(place))}; behind a link or in a submodule, that one), or "
+                                 "name a folder of your own with --state-dir")
         return StateFolder(place, draft=self.draft)
 
     def lockfile(self) -> tuple[Lockfile, str | None]:

@@ -18,7 +18,7 @@ from manifest_runner.cli import session
 from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, lagging, plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.trust import check_gateway, refuse_claims
-from manifest_runner.cli.words import command
+from manifest_runner.cli.words import command, decisions
 from manifest_runner.core.model import Action, Limits, Plan, TakeKey
 from manifest_runner.core.outcome import Ending, Report
 from manifest_runner.core.planfile import differences
@@ -41,6 +41,7 @@ from manifest_runner.views.outcome import (
 )
 from manifest_runner.views.plan import plan_text, summary
 from manifest_runner.views.progress import Lines, Progress
+from manifest_runner.views.status import Step
 from manifest_runner.views.text import count, safe
 
 ROUNDS = 5
@@ -225,17 +226,12 @@ class Rendering:
                     session.warn(f"next: {safe(step)}{f'   ({why})' if why else ''}")
         return exit_code(report)
 
-    def _steps(self, report: Report) -> list[tuple[str, str]]:
+    def _steps(self, report: Report) -> list[Step]:
         """What is sensible to type now, and when: what a person must decide first, then how to go on."""
         shown, draft = self.project.shown, self.project.draft
-        steps = []
-        for outcome in report.of(Ending.IN_DOUBT)[:3]:
-            take = f"{outcome.key.shot}:{outcome.key.take}"
-            steps += [(command("adopt", shown, take, "JOB_ID"), "where the gateway's own pages show a job for it"),
-                      (command("abandon", shown, take), "where they show none")]
-        empty = [outcome for outcome in report.of(Ending.FAILED) if paid_and_empty(outcome)]
-        steps += [(command("abandon", shown, f"{outcome.key.shot}:{outcome.key.take}"),
-                   "gives up a job that has no clip, to buy the take again; ask the provider first") for outcome in empty[:3]]
+        empty = [outcome.key for outcome in report.of(Ending.FAILED) if paid_and_empty(outcome)]
+        steps = decisions(shown, in_doubt=[(outcome.key.shot, outcome.key.take) for outcome in report.of(Ending.IN_DOUBT)],
+                          empty=[(key.shot, key.take) for key in empty])
         failed, why = [outcome for outcome in report.of(Ending.FAILED) if not paid_and_empty(outcome)], ""
         if report.halted is not None:
             why = "once that is mended"

@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # start-up: every command passes here
+    from manifest_runner.views.status import Step
 
 
 def command(*words: str, draft: bool = False) -> str:
     """`manifest-runner` and these words, quoted for a shell."""
     return shlex.join(["manifest-runner", *words, *(["--draft"] if draft else [])])
+
+
+_NAMED = 3
+"""Takes of a kind for which commands are shown; beyond these one sees how it goes."""
+
+
+def decisions(manifest: str, *, in_doubt: Iterable[tuple[str, int]], empty: Iterable[tuple[str, int]],
+              missing: Iterable[tuple[str, int]] = ()) -> list[Step]:
+    """What only a person can settle about these takes (shot and number): whose answer was lost, whose job has no clip, and whose
+    job the gateway does not know (any more)."""
+    steps: list[Step] = []
+    for take in _few(in_doubt):
+        steps += [(command("adopt", manifest, take, "JOB_ID"), "where the gateway's own pages show a job for it"),
+                  (command("abandon", manifest, take), "where they show none")]
+    steps += [(command("abandon", manifest, take),
+               "gives up a job that has no clip, to buy the take again; ask the provider first") for take in _few(empty)]
+    # The gateway is asked about these again by each render.
+    return steps + [(command("abandon", manifest, take), "to wait for it no longer") for take in _few(missing)]
+
+
+def _few(takes: Iterable[tuple[str, int]]) -> list[str]:
+    return [f"{shot}:{take}" for shot, take in islice(takes, _NAMED)]
 
 
 def near(path: Path) -> Path:

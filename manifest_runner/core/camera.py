@@ -41,12 +41,11 @@ def spoken(control: Json, card: ModelCard) -> str:
         return "no move"
     if not isinstance(control, Mapping) or not isinstance(control.get("config", {}), Mapping):
         return str(control)  # a lockfile may hold anything
-    words = {(word.axis, word.sign): name.replace("_", " ") for name, word in card.camera.words.items()}
     moves = []
     for axis, amount in control.get("config", {}).items():
-        known = words.get((axis, -1 if amount < 0 else 1)) if isinstance(amount, int | float) else None
+        known = _film_word(axis, amount, card) if isinstance(amount, int | float) else None
         if amount:
-            moves.append(f"{axis} {whole(amount)}" if known is None else f"{known} {abs(whole(amount))}")
+            moves.append(f"{axis} {whole(amount)}" if known is None else f"{known.replace('_', ' ')} {abs(whole(amount))}")
     return ", ".join(moves) or str(control.get("type", "no move"))
 
 
@@ -77,11 +76,16 @@ def moves(camera: Camera | None, card: ModelCard) -> tuple[Move, ...]:
     if camera.control is None:
         return (Move(word=camera.words.replace(" ", "_")),)
     config: JsonObject = camera.control.get("config") or {}
-    named = {(word.axis, word.sign): name for name, word in card.camera.words.items() if word.axis is not None}
-    found = [Move(word=named.get((axis, 1 if amount > 0 else -1), axis), amount=abs(amount))
+    found = [Move(word=_film_word(axis, amount, card) or axis, amount=abs(amount))
              for axis, amount in config.items() if amount]
     kind = str(camera.control.get("type", card.camera.type))
     return tuple(found) if kind == card.camera.type else (Move(word=kind), *found)
+
+
+def _film_word(axis: str, amount: float, card: ModelCard) -> str | None:
+    """The word for a move along an axis, such as `truck_right`."""
+    sign = -1 if amount < 0 else 1
+    return next((name for name, word in card.camera.words.items() if (word.axis, word.sign) == (axis, sign)), None)
 
 
 def prompt_with_camera(prompt: str, camera: Camera | None) -> str:

@@ -21,6 +21,7 @@ from manifest_runner.core import lockfile as lockfiles
 from manifest_runner.core.conflictmarkers import LEAST, Labels, Versions, has_markers, put_together, take_apart
 from manifest_runner.core.lockfile import SUPERSEDED, VERSION
 from manifest_runner.core.model import Json
+from manifest_runner.core.projection import is_one_submission
 
 SideName = Literal["ours", "theirs"]
 Block = dict[str, Any]
@@ -217,8 +218,7 @@ def _take(three: _Three) -> Json:
 
 def one_submission(one: Block, other: Block) -> bool:
     """Whether two blocks tell of the same submission, one of them perhaps before the gateway had named the job."""
-    jobs = {one.get("job_id"), other.get("job_id")} - {None}
-    return bool(one["external_task_id"] == other["external_task_id"]) and len(jobs) <= 1
+    return is_one_submission(one["external_task_id"], one.get("job_id"), other["external_task_id"], other.get("job_id"))
 
 
 def _cost_nothing(take: Block) -> bool:

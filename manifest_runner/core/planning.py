@@ -13,7 +13,6 @@ from decimal import Decimal
 from manifest_runner.core.camera import told
 from manifest_runner.core.fingerprint import fingerprint
 from manifest_runner.core.lifecycle import UNFINISHED
-from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import (
     Action,
     Artifact,
@@ -37,6 +36,7 @@ from manifest_runner.core.model import (
 )
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.pricing import quote
+from manifest_runner.core.projection import entry_of
 from manifest_runner.core.requests import PENDING, frame_identity, is_pending, request_of
 
 Where = tuple[ShotId, int]

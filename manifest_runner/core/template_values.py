@@ -116,7 +116,10 @@ def plain_json(value: Any) -> Json:
 
 def _plain(value: Any, left: list[int], depth: int) -> Json:
     left[0] -= 1
-    if left[0] < 0 or depth > 60:
+    if depth > MAX_NESTING:
+        message = f"the result is nested more than {MAX_NESTING} deep"
+        raise TemplateError(message, code="template-limit", hint="make it flatter")
+    if left[0] < 0:
         message = f"the result has more than {MAX_VALUES:,} values"
         raise TemplateError(message, code="template-limit", hint="make it smaller")
     if value is None or isinstance(value, bool):

@@ -24,6 +24,9 @@ HELD = 1.0
 after which servers close one. A submission on a connection that is just being closed is of unknown fate."""
 
 
+STOPPED = "the run was stopped before this was sent"
+
+
 class Stopped(NotSent):
     """The run was told to stop before the submission left."""
 
@@ -67,7 +70,7 @@ class SlotDeparture:
         if not self._overdue and slot.covered < clock.wall() <= slot.lapses:
             await self._announce()
         if self._halted():
-            raise Stopped("the run was stopped before this was sent")
+            raise Stopped(STOPPED)
         self.check()
         self.scope.shield = self.gone = True  # nothing is awaited between here and the first byte
 

@@ -14,7 +14,6 @@ import anyio
 
 from manifest_runner.core.fingerprint import fingerprint
 from manifest_runner.core.lifecycle import IN_FLIGHT, UNFINISHED, Event, Submitted
-from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import (
     Action,
     Artifact,
@@ -35,6 +34,7 @@ from manifest_runner.core.model import (
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Ending, Notice, Observer, Outcome, Report
 from manifest_runner.core.planning import Where, output_path, upstream_frames
+from manifest_runner.core.projection import entry_of
 from manifest_runner.core.requests import body_of, clip_frame_identity, task_id
 from manifest_runner.core.verdict import remarks
 from manifest_runner.engine.following import bring, collect, follow

@@ -8,7 +8,6 @@ doubt. `departure.py` is the moment between the two.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,7 +18,8 @@ from manifest_runner.core.model import Intent, Job, JobDocument, JobState
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Observer, Queued
 from manifest_runner.core.polling import backoff
-from manifest_runner.engine.departure import Lapsed, SlotDeparture, Stopped
+from manifest_runner.engine.departure import STOPPED, Lapsed, SlotDeparture, Stopped
+from manifest_runner.engine.line import Line
 from manifest_runner.engine.types import Halt, Options, Outside
 from manifest_runner.errors import (
     AccountEmpty,
@@ -47,52 +47,12 @@ LATEST = 0.5
 """Seconds by which a waiter may come late after a pause, so that not all come at once."""
 
 
-_STOPPED = "the run was stopped before this was sent"
-
 UNREACHABLE = 4
 """Tries where nothing even leaves: half a minute of silence helps nobody when the gateway is down."""
 
 LAPSES = 3
 """Slots that a take may let pass before it leaves without waiting for one that it meets: commits that take longer than a slot
 lasts would keep it for ever."""
-
-
-class Line:
-    """Where takes stand for their turn, one at a time, in the order of the plan, whoever was ready first.
-
-    So a budget that is not enough for all is spent on the first shots of the cut, and ten thousand waiting takes cost the
-    ledger one question, not ten thousand. A place that has joined is waited for: join when nothing is left to wait for.
-    """
-
-    def __init__(self) -> None:
-        self._places: list[int] = []
-        self._turns: dict[int, anyio.Event] = {}
-        self._current: int | None = None
-
-    def join(self, place: int) -> None:
-        """Stand at a place of the plan; once is enough."""
-        if place not in self._turns:
-            self._turns[place] = anyio.Event()
-            heapq.heappush(self._places, place)
-            self._advance()
-
-    async def turn(self, place: int) -> None:
-        """Wait until everybody before has had their turn. The turn lasts until `leave`."""
-        self.join(place)
-        await self._turns[place].wait()
-
-    def leave(self, place: int) -> None:
-        """Give the turn, or the place, up."""
-        if self._turns.pop(place, None) is not None and self._current == place:
-            self._current = None
-            self._advance()
-
-    def _advance(self) -> None:
-        while self._current is None and self._places:
-            place = heapq.heappop(self._places)
-            if place in self._turns:  # otherwise it was given up meanwhile
-                self._current = place
-                self._turns[place].set()
 
 
 class Submissions:
@@ -134,7 +94,7 @@ class Submissions:
             return await self._until_known(attempt, place, tell, recorded=recorded)
         except BaseException as error:
             if _is_cancellation(error):
-                await self._take_back(attempt, _STOPPED, tell)
+                await self._take_back(attempt, STOPPED, tell)
             raise
 
     async def _until_known(self, attempt: _Attempt, place: int, tell: Tell, *, recorded: bool) -> Job | None:
@@ -150,7 +110,7 @@ class Submissions:
             if trouble is None and not attempt.is_open:
                 return attempt.job
             if trouble is None or isinstance(trouble, Stopped):
-                await self._take_back(attempt, _STOPPED, tell)
+                await self._take_back(attempt, STOPPED, tell)
                 return None if attempt.certain else attempt.job
             if isinstance(trouble, Lapsed):
                 attempt.lapses += 1

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from manifest_runner.core.lockfile import entry_of, read, with_entries, write
+from manifest_runner.core.lockfile import read, write
 from manifest_runner.core.model import ExternalTaskId, JobId, JobState, LockEntry, Lockfile, ShotId, TakeKey
+from manifest_runner.core.projection import entry_of, with_entries
 from manifest_runner.errors import InvalidInput
 from tests.builders import entry, job, manifest_of, plan_of, rendered
 

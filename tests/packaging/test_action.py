@@ -25,22 +25,10 @@ import yaml
 from manifest_runner.cli.project import Project
 from manifest_runner.views.markdown import marker
 from tests.cli.support import environment, write
-from tests.crash.test_killed_run import books, live, simulator
+from tests.crash.test_killed_run import SHOW, TAKES, books, live, simulator
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted([*(ROOT / "examples" / "github").glob("*.yml"), *(ROOT / ".github" / "workflows").glob("*.yml")])
-SHOW = """\
-version: 1
-show: show
-model: kling-v3-omni
-defaults: {duration: 1}
-shots:
-  - {id: A, prompt: one, takes: 2}
-  - {id: B, prompt: two, first_frame: {shot: A, frame: last}}
-  - {id: C, prompt: three}
-  - {id: D, prompt: four}
-"""
-TAKES = 5
 LOCKFILE = '{"version": 1, "manifest": "show.yaml", "shots": {}}'
 BOT = "github-actions[bot]"
 GH = """\

@@ -15,8 +15,8 @@ from manifest_runner.cli.project import Project
 from manifest_runner.cli.several import each
 from manifest_runner.cli.trust import refuse_claims
 from manifest_runner.cli.words import command
-from manifest_runner.core.lockfile import entry_of
 from manifest_runner.core.model import Action, TakeKey
+from manifest_runner.core.projection import entry_of
 from manifest_runner.errors import ExitCode, UsageError
 from manifest_runner.views.escaping import json_text
 from manifest_runner.views.plan import plan_text

@@ -15,7 +15,7 @@ from manifest_runner.cli.main import COMMANDS
 from manifest_runner.cli.options import output_options, setting_options
 from manifest_runner.cli.planner import overruled, plan_project
 from manifest_runner.cli.project import Project, repository_root
-from manifest_runner.cli.words import command
+from manifest_runner.cli.words import command, decisions
 from manifest_runner.core.model import Action, JobState, Plan
 from manifest_runner.core.pricing import format_credits
 from manifest_runner.errors import UsageError
@@ -84,18 +84,13 @@ def next_steps(rows: Sequence[Standing], plan: Plan, manifest: str, *, draft: bo
 
 
 def _decisions(rows: Sequence[Standing], manifest: str) -> list[Step]:
-    """What only a person can settle; of each kind the first few."""
-    takes = {state: [f"{row.change.shot}:{row.change.take}" for row in rows if _state(row) is state][:3]
-             for state in (JobState.IN_DOUBT, JobState.MISSING)}
-    steps: list[Step] = []
-    for take in takes[JobState.IN_DOUBT]:
-        steps += [(command("adopt", manifest, take, "JOB_ID"), "where the gateway's own pages show a job for it"),
-                  (command("abandon", manifest, take), "where they show none")]
-    empty = [f"{row.change.shot}:{row.change.take}" for row in rows if row.is_empty][:3]
-    steps += [(command("abandon", manifest, take),
-               "gives up a job that has no clip, to buy the take again; ask the provider first") for take in empty]
-    # The gateway is asked about these again by each render.
-    return steps + [(command("abandon", manifest, take), "to wait for it no longer") for take in takes[JobState.MISSING]]
+    """What only a person can settle."""
+
+    def takes(state: JobState) -> list[tuple[str, int]]:
+        return [(row.change.shot, row.change.take) for row in rows if _state(row) is state]
+
+    return decisions(manifest, in_doubt=takes(JobState.IN_DOUBT), missing=takes(JobState.MISSING),
+                     empty=[(row.change.shot, row.change.take) for row in rows if row.is_empty])
 
 
 def _going_on(todo: Sequence[Standing]) -> str:
