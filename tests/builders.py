@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from manifest_runner.adapters.resources import load_card
@@ -90,16 +90,16 @@ def job(request: Request, *, shot: str, take: int = 1, state: JobState, attempt:
 def plan_of(manifest: Manifest, *, lock: Mapping[tuple[str, int], LockEntry] | None = None,
             jobs: Mapping[tuple[str, int], Job] | None = None, pictures: Mapping[str, str] | None = None,
             files: str | Mapping[str, str] = "present", only: frozenset[str] | None = None,
-            superseded: Mapping[tuple[ShotId, int], tuple[LockEntry, ...]] | None = None) -> Plan:
+            superseded: Mapping[tuple[ShotId, int], tuple[LockEntry, ...]] | None = None, known: Sequence[str] = ()) -> Plan:
     """A plan against what is there. `files` is how every clip's file stands, or a mapping from path."""
     entries = {(ShotId(shot), take): value for (shot, take), value in (lock or {}).items()}
 
     def state(place: str, artifact: Artifact) -> str:
         return files if isinstance(files, str) else files.get(place, "present")
 
-    known = {(ShotId(s), t): j for (s, t), j in (jobs or {}).items()}
-    stored = {(s, t, j.intent.fingerprint): j for (s, t), j in known.items() if j.state is JobState.STORED}
-    world = World(lockfile=Lockfile(entries=entries, superseded=superseded or {}), jobs=known, stored=stored,
+    latest = {(ShotId(s), t): j for (s, t), j in (jobs or {}).items()}
+    stored = {(s, t, j.intent.fingerprint): j for (s, t), j in latest.items() if j.state is JobState.STORED}
+    world = World(lockfile=Lockfile(entries=entries, superseded=superseded or {}), jobs=latest, stored=stored, known=known,
                   pictures=pictures or {}, file_state=state)
     chosen = None if only is None else frozenset(ShotId(name) for name in only)
     return make_plan(manifest, CARD, world, only=chosen)

@@ -23,8 +23,8 @@ _NAMED = 3
 
 def decisions(manifest: str, *, in_doubt: Iterable[tuple[str, int]], empty: Iterable[tuple[str, int]],
               missing: Iterable[tuple[str, int]] = ()) -> list[Step]:
-    """What only a person can settle about these takes (shot and number): whose answer was lost, whose job has no clip, and whose
-    job the gateway does not know (any more)."""
+    """What only a person can settle about these takes (shot and number): whose answer was lost, whose job has no clip, and
+    whose job the gateway does not know (any more)."""
     steps: list[Step] = []
     for take in _few(in_doubt):
         steps += [(command("adopt", manifest, take, "JOB_ID"), "where the gateway's own pages show a job for it"),

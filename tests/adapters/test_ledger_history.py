@@ -177,5 +177,7 @@ def test_a_block_that_names_other_bytes_of_a_job_than_the_ledger_is_overruled_an
 def test_a_clip_without_bytes_in_the_lockfile_is_not_held() -> None:
     there = entry(REQUESTS["A", "one"], shot="A")
     assert held_clips(Lockfile(entries={(ShotId("A"), 1): there})) == {("A", 1, there.fingerprint): there}
+    # What the ledger knows of the jobs on record beside it is asked for.
+    assert not held_clips(Lockfile(entries={(ShotId("A"), 1): there}, superseded={(ShotId("A"), 1): (there,)}))
     assert not held_clips(Lockfile(entries={(ShotId("A"), 1): replace(there, outputs=())}))
     assert not held_clips(Lockfile(entries={(ShotId("A"), 1): replace(there, state=JobState.SUBMITTED)}))

@@ -229,6 +229,10 @@ def test_a_block_that_is_given_up_leaves_its_place_to_a_job_on_record() -> None:
     assert known_of(with_entries(lock, {key("SH0010"): given_up})) == ("job_x", [])
 
 
+def test_a_dropped_take_takes_its_records_with_it() -> None:
+    assert not with_entries(on_record("job_x"), {key("SH0010"): None}).superseded
+
+
 def test_a_job_that_may_be_alive_goes_on_record_when_another_clip_takes_its_place() -> None:
     lock = lockfile()
     alive = replace(lock.entries[ShotId("SH0010"), 1], state=JobState.RUNNING, job_id=JobId("job_z"), outputs=(),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from manifest_runner.core.model import Action, JobState, Manifest, ReasonCode
+from manifest_runner.core.model import Action, ExternalTaskId, JobId, JobState, Manifest, ReasonCode, ShotId
 from manifest_runner.core.planning import is_stale
 from tests.builders import entry, job, manifest_of, plan_of, rendered
 
@@ -240,3 +241,14 @@ def test_a_camera_that_changed_is_told_in_film_words() -> None:
     after = manifest_of("shots:\n  - {id: A, prompt: x, camera: pan_left}\n")
     (change,) = plan_of(after, lock=rendered(before)).changes
     assert [reason.detail for reason in change.reasons] == ["camera truck right 4 → pan left 5"]
+
+
+def test_a_job_on_record_of_a_removed_shot_is_finished_before_its_take_is_dropped_unless_the_ledger_knows_it() -> None:
+    lock = rendered(manifest_of("shots:\n  - {id: A, prompt: x}\n"))
+    alive = replace(lock["A", 1], state=JobState.RUNNING, external_task_id=ExternalTaskId("other"), job_id=JobId("job_other"))
+    superseded = {(ShotId("A"), 1): (alive,)}
+    manifest = manifest_of("shots:\n  - {id: B, prompt: y}\n")
+    (_, change) = plan_of(manifest, lock=lock, superseded=superseded).changes
+    assert (change.action, change.entry) == (Action.RESUME, alive)
+    (_, change) = plan_of(manifest, lock=lock, superseded=superseded, known=["other"]).changes
+    assert change.action is Action.DROP

@@ -146,6 +146,7 @@ def test_a_template_becomes(text: str, value: object) -> None:
         ("{{ vars.update(hero='x') }}", "template-failed", "not allowed"),
         ("{% include 'nothing.j2' %}", "include-not-found", "there is no file nothing.j2"),
         ("{% include '../secret.txt' %}", "include-not-found", ".j2"),
+        ("{{ " + "[" * 70 + "1" + "]" * 70 + " }}", "template-limit", "nested more than 60 deep"),
         ("{% include 'loop.j2' %}", "template-limit", "too deep"),
         ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "template-limit", "too deep"),
         ("{{ 'a' * 10**9 }}", "template-limit", "too large"),
