@@ -165,8 +165,7 @@ class Submissions:
         clock, told = self._outside.clock, ""
         while not self._halted():
             freed, asked = self._freed, clock.monotonic()
-            with anyio.CancelScope(shield=True):  # an intent that it has recorded must be known here, to be taken back
-                admission = await self._outside.ledger.admit(intent, self._options.limits)
+            admission = await self._outside.ledger.admit(intent, self._options.limits)
             if not isinstance(admission, Wait):
                 self._commit = clock.monotonic() - asked
                 return admission
