@@ -10,6 +10,7 @@
     ├── LedgerError                2  the ledger cannot be read or written: nothing is submitted
     ├── MediaError                 1  a clip or picture cannot be read, cut or encoded
     ├── DownloadError              1  bytes that did not arrive, or are not what was asked for
+    ├── StoreError                 1  the artifact store does not answer, refuses, or holds other bytes than it should
     └── ProviderError              5  the gateway; `sent` and `retry` say what may be done next
         ├── NotSent                   certainly never left: repeat freely
         ├── FateUnknown               may have been accepted: repeat only under the same id, with the same bytes
@@ -148,6 +149,17 @@ class DownloadError(ManifestRunnerError):
     def __init__(self, message: str, *, expired: bool = False, code: str | None = None, hint: str | None = None) -> None:
         super().__init__(message, code=code, hint=hint)
         self.expired = expired
+
+
+class StoreError(ManifestRunnerError):
+    """The shared artifact store does not answer or refuses, or (`damaged`) its bytes are not those that their name says."""
+
+    code = "store"
+    exit_code = ExitCode.DIFFERENCES
+
+    def __init__(self, message: str, *, damaged: bool = False, hint: str | None = None) -> None:
+        super().__init__(message, code="damaged-object" if damaged else None, hint=hint)
+        self.damaged = damaged
 
 
 class ProviderError(ManifestRunnerError):

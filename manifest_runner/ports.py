@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -232,6 +233,78 @@ class Store(Protocol):
 
     def path_of(self, artifact: Artifact) -> Path:
         """Where the artifact's bytes can be read now (its place, or the store)."""
+        ...
+
+
+class Copy(StrEnum):
+    """How a copy of a clip stands, judged by every byte of it."""
+
+    WHOLE = "whole"
+    MISSING = "missing"
+    CHANGED = "changed"
+
+
+class LocalCopies(Protocol):
+    """Every copy of a clip on this machine: the one beside the manifest, and the object of the store."""
+
+    def copies(self, artifact: Artifact) -> Sequence[Path]:
+        """Where its bytes may be read, the best first. None of them has been judged."""
+        ...
+
+    async def check(self, artifact: Artifact) -> tuple[Copy, Copy]:
+        """The copy beside the manifest and the object, by their sha256."""
+        ...
+
+    async def renew(self, artifact: Artifact) -> None:
+        """Make the object anew from the copy beside the manifest. Raises `DownloadError` where that one is not whole."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """An object of the shared store: its sha256 in hex, its size in bytes, and when it was written (seconds since 1970)."""
+
+    sha256: str
+    bytes: int
+    written: float
+
+
+class SharedStore(Protocol):
+    """Clips by content where others find them, too. Every method raises `StoreError` where the store does not answer.
+
+    Laws: an object is written once and whole, or not at all; what is read is checked against its name.
+    """
+
+    @property
+    def shown(self) -> str:
+        """Where it is, for people; nothing secret."""
+        ...
+
+    async def size(self, sha256: str) -> int | None:
+        """How many bytes it has of this object, None where it has none."""
+        ...
+
+    async def fetch(self, sha256: str, size: int, to: Path | None) -> bool:
+        """Write the object's bytes to the new file `to`, whole and synced, or with None only read them; False where there is
+        none. Raises a `StoreError` that is `damaged` where the bytes there are others, and leaves no file then."""
+        ...
+
+    async def put(self, sha256: str, source: Path, *, over: bool = False) -> bool:
+        """Store the file's bytes under their name; False where they are there already. With `over` they replace what is
+        there. Raises a `StoreError` that is `damaged` where the file's bytes are not those of the name; nothing is stored
+        then."""
+        ...
+
+    async def listing(self) -> Sequence[Kept]:
+        """Every object."""
+        ...
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Delete these objects, by their sha256."""
+        ...
+
+    async def users(self, me: str | None = None) -> frozenset[str]:
+        """The repositories that have ever pushed here, with `me` from now on."""
         ...
 
 

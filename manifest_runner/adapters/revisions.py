@@ -10,10 +10,12 @@ Laws
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import re
 import subprocess
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +66,60 @@ class Revision:
             raise UsageError(f"{path} is larger than {LARGEST_INPUT // (1024 * 1024)} MiB", code="file-too-large")
         answer = _ask(self.root, "--batch", found[1].decode())
         return answer[answer.index(b"\n") + 1:-1]
+
+
+def repository_id(root: Path) -> str | None:
+    """A name that every clone of this repository has, and no other: made of its first commit. None where that cannot be known:
+    no git, no commit yet, a shallow clone."""
+    try:
+        shallow = _run(root, [*_GIT, "rev-parse", "--is-shallow-repository"])
+        ran = _run(root, [*_GIT, "rev-list", "--max-parents=0", "HEAD"])
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    first = sorted(ran.stdout.decode().split())
+    if shallow.stdout.strip() != b"false" or ran.returncode != 0 or not first:
+        return None
+    return hashlib.sha256(first[0].encode()).hexdigest()[:32]
+
+
+def every_version(root: Path, pattern: str, revisions: Sequence[str] = ()) -> Iterator[bytes]:
+    """The bytes of every version of every file that a name pattern (`*.lock.json`) fits: in the history of these revisions,
+    or of all branches, tags, stashes and reflogs; in the index; and as they lie in the working tree, ignored or not.
+
+    Raises `UsageError` where git does not know the whole history (a shallow or partial clone): what cannot be seen might be the
+    version that matters.
+    """
+    if _git(root, "rev-parse", "--is-shallow-repository").strip() != b"false":
+        raise UsageError("this clone does not have the whole history", code="shallow-clone", hint="git fetch --unshallow")
+    chosen = [Revision.open(root, name).commit for name in revisions] or ["--all", "--reflog"]
+    history = _git(root, "-c", "log.showRoot=true", "log", "--format=", "--raw", "--no-abbrev", "--no-renames", "-m", "-z",
+                   "--full-history", *chosen, "--", f":(top,glob)**/{pattern}")
+    blobs = {found.decode() for found in re.findall(rb":\d+ \d+ [0-9a-f]+ ([0-9a-f]+) [AMT]\0", history)}
+    staged = _git(root, "ls-files", "--stage", "-z", "--", f":(top,glob)**/{pattern}")
+    blobs |= {entry.split(b" ", 2)[1].decode() for entry in staged.split(b"\0")[:-1]}
+    for blob in sorted(blobs):
+        answer = _ask(root, "--batch", blob)
+        head, _, content = answer.partition(b"\n")
+        if b" blob " not in head:
+            raise UsageError(f"git does not have version {blob[:12]} of a {pattern}", code="partial-clone",
+                             hint="fetch the whole history first")
+        yield content[:-1]
+    for path in sorted(root.rglob(pattern)):
+        if path.is_file():
+            yield path.read_bytes()
+
+
+def _git(root: Path, *words: str) -> bytes:
+    """What git says; raises `UsageError` where it does not."""
+    try:
+        ran = _run(root, [*_GIT, *words])
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"git cannot be asked: {getattr(error, 'strerror', None) or 'it does not answer'}", code="no-git",
+                         ) from None
+    if ran.returncode != 0:
+        words_of_git = ran.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2].removeprefix("fatal: ")
+        raise UsageError(f"git cannot read this repository: {words_of_git.partition(':')[0]}", code="no-git")
+    return ran.stdout
 
 
 def is_tracked(root: Path, place: Path) -> bool:

@@ -31,14 +31,16 @@ VARIABLES: Mapping[str, str] = {
     "daily-credits": "MANIFEST_RUNNER_DAILY_CREDITS",
     "rate": "MANIFEST_RUNNER_RATE",
     "concurrency": "MANIFEST_RUNNER_CONCURRENCY",
+    "store": "MANIFEST_RUNNER_STORE",
+    "store-url": "MANIFEST_RUNNER_STORE_URL",
     "frames": "MANIFEST_RUNNER_FRAMES",
     "callback-url": "MANIFEST_RUNNER_CALLBACK_URL",
     "listen": "MANIFEST_RUNNER_LISTEN",
 }
 """Setting → environment variable. The names are those of the flags and of the configuration files."""
 
-OPERATORS_OWN = ("base-url", "key-file", "callback-url", "listen")
-"""Settings that say where the key goes or who gets in. A `state-dir` outside the repository is one of them, too."""
+OPERATORS_OWN = ("base-url", "key-file", "store", "store-url", "callback-url", "listen")
+"""Settings that say where the key and the clips go, or who gets in. A `state-dir` outside the repository is one, too."""
 
 _LIMITS = ("max-credits", "daily-credits", "rate", "concurrency")
 _NEVER_EMPTY = ("base-url", *_LIMITS)

@@ -11,7 +11,6 @@ Laws
   is a copy.
 - Every byte is checked against its name on the way out.
 - Paths and hashes of an artifact may come from a lockfile of a stranger's pull request: both are judged before use.
-- Nothing at the top of this module may import anyio: `plan` asks `state_of` and must start fast.
 """
 
 from __future__ import annotations
@@ -21,15 +20,17 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from io import BufferedRandom, BufferedReader
 from pathlib import Path
-from typing import Literal, NoReturn, ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 from manifest_runner.adapters.files import make_folder, repository_of, sync_folder
 from manifest_runner.core.model import Artifact, MediaFacts
 from manifest_runner.errors import DownloadError, UsageError
+from manifest_runner.ports import Copy, Kept
 
 try:
     import fcntl
@@ -46,9 +47,6 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
-
-State = Literal["present", "missing", "changed"]
-
 
 class LocalStore:
     """`ports.Store` in two folders: `root` for the objects, `folder` (the manifest's own) for the placed copies."""
@@ -90,19 +88,38 @@ class LocalStore:
         stored = self._object(artifact.sha256)
         return stored if stored.is_file() else self._destination(artifact.path)
 
-    def state_of(self, artifact: Artifact, *, deep: bool = False) -> State:
-        """How the placed copy stands: `changed` by its size or, with `deep`, by its sha256. Synchronous, for the plan."""
-        place = self._destination(artifact.path)
+    def copies(self, artifact: Artifact) -> Sequence[Path]:
+        """See `ports.LocalCopies.copies`: those that are files. A path that leaves the repository is no copy."""
+        places = [self._object(artifact.sha256)]
+        with suppress(UsageError):  # of a take that nobody asks for, in a lockfile of a stranger
+            places.append(self._destination(artifact.path))
+        return [place for place in places if place.is_file()]
+
+    async def check(self, artifact: Artifact) -> tuple[Copy, Copy]:
+        """See `ports.LocalCopies.check`."""
+        return await _in_thread(lambda: (_judged(self._destination(artifact.path), artifact),
+                                         _judged(self._object(artifact.sha256), artifact)))
+
+    async def renew(self, artifact: Artifact) -> None:
+        """See `ports.LocalCopies.renew`. The object that is there is moved aside."""
+        await _in_thread(self._renew, artifact)
+
+    def objects(self) -> Sequence[Kept]:
+        """Every object, sorted by sha256."""
+        found = []
+        for path in (self._root / "sha256").glob("[0-9a-f][0-9a-f]/*"):
+            if _HEX.fullmatch(path.parent.name + path.name):
+                facts = path.stat()
+                found.append(Kept(sha256=path.parent.name + path.name, bytes=facts.st_size, written=facts.st_mtime))
+        return sorted(found, key=lambda kept: kept.sha256)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Delete these objects. Raises `DownloadError` where the disk refuses."""
         try:
-            facts = place.stat()
-        except (OSError, ValueError):
-            return "missing"
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size != artifact.bytes:
-            return "changed"
-        try:
-            return "present" if not deep or sha256_of(place) == artifact.sha256 else "changed"
+            for name in names:
+                self._object(name).unlink(missing_ok=True)
         except OSError as error:
-            raise _cannot(f"read {artifact.path}", error) from None
+            raise _cannot("delete an object", error) from None
 
     def _keep(self, scratch: Path, name: str, media: MediaFacts | None, wanted: str | None) -> Artifact:
         try:
@@ -151,6 +168,23 @@ class LocalStore:
             except OSError as error:
                 raise _cannot(f"write {artifact.path}", error) from None
 
+    def _renew(self, artifact: Artifact) -> None:
+        stored, scratch = self._object(artifact.sha256), self.scratch(artifact.sha256)
+        try:
+            with _open_regular(self._destination(artifact.path)) as source:
+                if _copy(source, scratch) != artifact.sha256:
+                    raise DownloadError(f"{artifact.path} changed on disk while it was read", code="store")
+            if stored.exists():
+                self._move_aside(stored)
+            make_folder(stored.parent)
+            scratch.chmod(0o444)
+            scratch.replace(stored)
+            sync_folder(stored.parent)
+        except OSError as error:
+            raise _cannot(f"store {artifact.path}", error) from None
+        finally:
+            scratch.unlink(missing_ok=True)
+
     def _move_aside(self, stored: Path) -> None:
         damaged = self._root / "damaged" / f"{stored.parent.name}{stored.name}.{os.urandom(4).hex()}"
         damaged.parent.mkdir(parents=True, exist_ok=True)
@@ -178,6 +212,19 @@ class LocalStore:
                 _refuse(name, "leaves the repository")
             self._parents[parent] = known
         return known / last
+
+
+def _judged(path: Path, artifact: Artifact) -> Copy:
+    """How a file stands against the artifact that it should be, by every byte."""
+    try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size != artifact.bytes:
+            return Copy.CHANGED
+        return Copy.WHOLE if sha256_of(path) == artifact.sha256 else Copy.CHANGED
+    except FileNotFoundError:
+        return Copy.MISSING
+    except OSError as error:
+        raise _cannot(f"read {artifact.path}", error) from None
 
 
 def sha256_of(path: Path) -> str:
@@ -219,7 +266,7 @@ def _reflink(source: BufferedReader, target: BufferedRandom) -> bool:
 
 async def _in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run disk work beside the event loop, to its end: a cancellation waits for it, so no file is left half moved."""
-    import anyio.to_thread  # here, because the plan imports this module and must start without anyio
+    import anyio.to_thread  # here: a sweep lists and deletes without an event loop
 
     return await anyio.to_thread.run_sync(partial(function, *args, **kwargs))
 

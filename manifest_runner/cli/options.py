@@ -20,6 +20,8 @@ _SETTING_HELP = {
     "max-credits": "The most that this run may spend.",
     "rate": "Submissions per time: 30/min.",
     "concurrency": "Jobs in flight at most.",
+    "store": "The artifact store: s3://BUCKET/PREFIX, gs://…, az://…, or a folder.",
+    "store-url": "The address below which anybody can read the store; else addresses are signed.",
     "frames": "How pictures reach the gateway: store or inline.",
     "callback-url": "A webhook for finished jobs; with --listen, where the gateway reaches it.",
     "listen": "HOST:PORT: hear webhooks there (extra [sim]).",

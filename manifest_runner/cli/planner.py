@@ -12,7 +12,6 @@ from manifest_runner.core.lifecycle import UNFINISHED
 from manifest_runner.core.model import (
     Action,
     Artifact,
-    FileFrame,
     Fingerprint,
     Job,
     JobState,
@@ -20,14 +19,12 @@ from manifest_runner.core.model import (
     Lockfile,
     Manifest,
     Plan,
-    ShotFrame,
     ShotId,
 )
 from manifest_runner.core.planning import Where, World, is_overruled, make_plan
 from manifest_runner.errors import UsageError
 
 Stored = tuple[ShotId, int, Fingerprint]
-FRAMES_HINT = "where the gateway takes data: URLs, set MANIFEST_RUNNER_FRAMES=inline (or --frames inline)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,19 +73,6 @@ def overruled(planned: Planned) -> str | None:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return (f"the lockfile names another clip than this machine's ledger for {', '.join(names[:3])}{more}: "
             "the ledger's counts, and the next render or lock writes it")
-
-
-def frames_unreachable(project: Project, show: Show) -> str | None:
-    """Why a picture of this show cannot reach the gateway as things are set up; None where all can. Known before anything is
-    spent, so that no run stops in the middle for it."""
-    if project.draft or project.settings.text("frames") == "inline":
-        return None
-    for shot in show.manifest.shots:
-        for frame in (shot.first_frame, shot.last_frame):
-            if isinstance(frame, FileFrame | ShotFrame):
-                what = frame.path if isinstance(frame, FileFrame) else f"a frame of {frame.shot}"
-                return f"{shot.id} starts or ends on {what}, and the gateway takes pictures as addresses only"
-    return None
 
 
 def held_clips(lockfile: Lockfile) -> dict[Stored, LockEntry]:

@@ -81,18 +81,7 @@ class Project:
     def state(self) -> StateFolder:
         """Where ledger and store live; a draft has a ledger of its own. Raises `UsageError` for one that came with the
         repository: bodies that wait in a ledger are sent as they are, and whoever committed it wrote them."""
-        chosen = self.settings.text("state-dir")
-        place = Path(chosen) if chosen else self.files.root / ".manifest-runner"
-        if place.exists() or place.is_symlink():
-            from manifest_runner.adapters.revisions import is_tracked  # start-up: only where there is a state folder
-
-            if is_tracked(self.files.root, place):
-                raise UsageError(f"the state folder {place} is among the files of the repository: it is not read",
-                                 code="committed-state",
-                                 hint="a ledger belongs to one machine. After a look at who put it there, take it out (git rm "
-                                 f"-r --cached -- {shlex.quote(str(place))}; behind a link or in a submodule, that one), or "
-                                 "name a folder of your own with --state-dir")
-        return StateFolder(place, draft=self.draft)
+        return state_folder(self.files.root, self.settings, draft=self.draft)
 
     def lockfile(self) -> tuple[Lockfile, str | None]:
         """The lockfile and the sha256 of its text, None where there is none yet. Raises `UsageError` where it is that of a
@@ -262,6 +251,22 @@ def _texts(origins: expansion.Origins, found: list[Diagnostic]) -> dict[str, str
     sources = [item.source for item in found] + [note.source for item in found for note in item.notes]
     paths = {source.path for source in sources if source is not None}
     return {path: text for path in sorted(paths) if (text := origins.text(path)) is not None}
+
+
+def state_folder(root: Path, settings: Settings, *, draft: bool = False) -> StateFolder:
+    """The state folder of a repository; raises `UsageError` for one that is among its files."""
+    chosen = settings.text("state-dir")
+    place = Path(chosen) if chosen else root / ".manifest-runner"
+    if place.exists() or place.is_symlink():
+        from manifest_runner.adapters.revisions import is_tracked  # start-up: only where there is a state folder
+
+        if is_tracked(root, place):
+            raise UsageError(f"the state folder {place} is among the files of the repository: it is not read",
+                             code="committed-state",
+                             hint="a ledger belongs to one machine. After a look at who put it there, take it out (git rm "
+                             f"-r --cached -- {shlex.quote(str(place))}; behind a link or in a submodule, that one), or "
+                             "name a folder of your own with --state-dir")
+    return StateFolder(place, draft=draft)
 
 
 def repository_root() -> Path:

@@ -15,8 +15,9 @@ import click
 from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular
 from manifest_runner.cli import session
-from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, lagging, plan_project
+from manifest_runner.cli.planner import Planned, lagging, plan_project
 from manifest_runner.cli.project import Project, Show
+from manifest_runner.cli.stores import frames_unreachable
 from manifest_runner.cli.trust import check_gateway, refuse_claims
 from manifest_runner.cli.words import command, decisions
 from manifest_runner.core.model import Action, Limits, Plan, TakeKey
@@ -93,9 +94,9 @@ class Rendering:
         show = self.project.load()
         if show.warnings and not self.asked.quiet:
             self.say(as_text(show.warnings, show.texts) + "\n")
-        unreachable = frames_unreachable(self.project, show)
+        unreachable = frames_unreachable(self.project, show.manifest)
         if unreachable is not None:
-            raise UsageError(unreachable, code="frames-unreachable", hint=f"{FRAMES_HINT}; nothing was spent")
+            raise UsageError(unreachable[0], code="frames-unreachable", hint=f"{unreachable[1]}; nothing was spent")
         if self.key is not None:
             session.recover(self.project, self.key, self.name)
         code = ExitCode.DONE

@@ -21,22 +21,22 @@ import click
 
 from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.downloads import HttpDownloads
-from manifest_runner.adapters.frames import InlineFrames, NoFrames
+from manifest_runner.adapters.frames import InlineFrames
 from manifest_runner.adapters.gateway import HttpGateway
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret, account_of, is_loopback, read_key
-from manifest_runner.adapters.store import LocalStore
 from manifest_runner.adapters.webhook import WebhookListener, callback_address, listen_address, need_server, webhook_token
 from manifest_runner.cli.project import Project
+from manifest_runner.cli.stores import frames_of, store_of
 from manifest_runner.cli.words import command
 from manifest_runner.core.lifecycle import UNFINISHED, Abandoned
 from manifest_runner.core.model import Limits
 from manifest_runner.core.polling import PollPolicy
-from manifest_runner.engine import Options, Outside, take_back
+from manifest_runner.engine import Archive, Options, Outside, take_back
 from manifest_runner.errors import ExitCode, ManifestRunnerError, MissingExtra, UsageError
-from manifest_runner.ports import Frames, SpendingLimits
+from manifest_runner.ports import Frames, Media, SpendingLimits
 from manifest_runner.views.text import safe
 
 T = TypeVar("T")
@@ -62,10 +62,15 @@ def _least(*values: Number | None) -> Number | None:
     return min((value for value in values if value is not None), default=None)
 
 
+def key_if_any(project: Project) -> Secret | None:
+    """The operator's key, None where there is none."""
+    chosen = project.settings.text("key-file")
+    return read_key(os.environ, Path(chosen) if chosen else None)
+
+
 def key_of(project: Project) -> Secret:
     """The operator's key; raises `UsageError` that says both ways on where there is none."""
-    chosen = project.settings.text("key-file")
-    key = read_key(os.environ, Path(chosen) if chosen else None)
+    key = key_if_any(project)
     if key is None:
         raise UsageError("no API key: nothing was read or sent", code="no-key",
                          hint="set TRINETRA_API_KEY (or --key-file FILE) to render for credits, or add --draft for an animatic "
@@ -93,8 +98,8 @@ async def live(project: Project, key: Secret, limits: SpendingLimits, run: str) 
         gateway = await stack.enter_async_context(HttpGateway(base_url, key, clock=clock, hidden=hidden))
         downloads = await stack.enter_async_context(HttpDownloads(allow_local=local, clock=clock))
         ledger = stack.enter_context(_ledger(project, account_of(base_url, key), run, clock))
-        frames: Frames = InlineFrames() if project.settings.text("frames") == "inline" else NoFrames()
-        outside = _outside(project, gateway, downloads, ledger, frames, clock, _rescue(project, account_of(base_url, key)))
+        outside = _outside(project, gateway, downloads, ledger, frames_of(project), clock,
+                           _rescue(project, account_of(base_url, key)))
         outside = replace(outside, listener=listener)
         poll = PollPolicy(first=0.5, every=0.5) if local else PollPolicy()
         yield outside, Options(limits=limits, callback_url=callback_url, poll=poll)
@@ -192,9 +197,29 @@ def _outside(project: Project, gateway: HttpGateway, downloads: HttpDownloads, l
              clock: SystemClock, rescue: RescueFiles) -> Outside:
     from manifest_runner.adapters.media import PyAvMedia
 
-    store = LocalStore(project.state.objects, project.files.folder)
-    return Outside(provider=gateway, ledger=GroupLedger(ledger), store=store, media=PyAvMedia(), downloads=downloads,
-                   frames=frames, files=project.files, clock=clock, lock=project.lock_writer(), rescue=rescue)
+    return Outside(provider=gateway, ledger=GroupLedger(ledger), store=store_of(project, _tell), media=PyAvMedia(),
+                   downloads=downloads, frames=frames, files=project.files, clock=clock, lock=project.lock_writer(),
+                   rescue=rescue)
+
+
+@asynccontextmanager
+async def archive(project: Project, key: Secret | None) -> AsyncIterator[Archive]:
+    """Where the clips of finished takes may be had back: the stores, and with a key the gateway."""
+    clock, base_url = SystemClock(), _base_url(project)
+    async with AsyncExitStack() as stack:
+        gateway = None if key is None else await stack.enter_async_context(HttpGateway(base_url, key, clock=clock))
+        local = is_loopback(base_url)
+        downloads = await stack.enter_async_context(HttpDownloads(allow_local=local, clock=clock))
+        yield Archive(provider=gateway, store=store_of(project, _tell), media=_media(), downloads=downloads, clock=clock)
+
+
+def _media() -> Media | None:
+    """A second look at what was fetched, where the extra is there; the hash decides in any case."""
+    try:
+        from manifest_runner.adapters.media import PyAvMedia
+    except MissingExtra:
+        return None
+    return PyAvMedia()
 
 
 def _rescue(project: Project, name: str) -> RescueFiles:

@@ -17,7 +17,7 @@ from manifest_runner.core.modelcard import ModelCard, RemoteState, remote_state
 from manifest_runner.core.polling import backoff
 from manifest_runner.engine.looking import Looks
 from manifest_runner.engine.submission import Tell
-from manifest_runner.engine.types import Options, Outside
+from manifest_runner.engine.types import Options, Outside, Sources
 from manifest_runner.errors import DownloadError, JobNotFound, MediaError, NotSent, ProviderError, Throttled, Unauthorized
 
 NO_CLIP = "succeeded without a clip"
@@ -105,12 +105,15 @@ async def collect(job: Job, document: JobDocument | None, name: str, outside: Ou
     return await _record(job, Stored(artifacts=(artifact,)), outside, tell)
 
 
-async def bring(job_id: JobId, document: JobDocument | None, name: str, scratch_name: str, outside: Outside,
+async def bring(job_id: JobId, document: JobDocument | None, name: str, scratch_name: str, outside: Sources,
                 *, sha256: str | None = None) -> Artifact:
     """Download a job's clip, asking the job for a fresh address where the one known has expired.
 
     With `sha256` the bytes must be those; other bytes are kept in the store all the same and named in the error.
     """
+    if outside.provider is None:
+        raise DownloadError("its bytes are in no store, and without an API key its job cannot be asked", code="no-source",
+                            hint="set TRINETRA_API_KEY, or name the store that has them (--store)")
     for attempt in range(DOWNLOAD_TRIES):
         if document is None:
             document = await outside.provider.job(job_id)
@@ -121,7 +124,7 @@ async def bring(job_id: JobId, document: JobDocument | None, name: str, scratch_
         scratch = outside.store.scratch(f"{scratch_name}.{attempt}")
         try:
             await outside.downloads.fetch(url, scratch)
-            facts = await outside.media.probe(scratch)
+            facts = await outside.media.probe(scratch) if outside.media is not None else None
         except (DownloadError, MediaError) as error:
             await anyio.Path(scratch).unlink(missing_ok=True)
             if attempt == DOWNLOAD_TRIES - 1:

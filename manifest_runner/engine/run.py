@@ -37,15 +37,15 @@ from manifest_runner.core.planning import Where, output_path, upstream_frames
 from manifest_runner.core.projection import entry_of
 from manifest_runner.core.requests import body_of, clip_frame_identity, task_id
 from manifest_runner.core.verdict import remarks
-from manifest_runner.engine.following import bring, collect, follow
+from manifest_runner.engine.following import collect, follow
 from manifest_runner.engine.lockkeeper import LockKeeper
 from manifest_runner.engine.looking import Looks, Paced
 from manifest_runner.engine.pictures import Pictures
+from manifest_runner.engine.restoring import Origin, restore
 from manifest_runner.engine.submission import Submissions, Tell
 from manifest_runner.engine.types import Halt, Options, Outside
 from manifest_runner.errors import (
     BudgetExceeded,
-    JobNotFound,
     LedgerError,
     ManifestRunnerError,
     NotSent,
@@ -220,18 +220,11 @@ class _Run:
         return job.charged or Decimal(0) if job is not None else Decimal(0)
 
     async def _restore(self, key: TakeKey, change: Change, entry: LockEntry) -> Outcome:
-        """Put the bytes of a finished take where they belong: from the store, else from the job by way of the API."""
-        place = output_path(self.manifest, key.shot, key.take)
-        locked = entry.outputs[0]
-        artifact = Artifact(path=place, sha256=locked.sha256, bytes=locked.bytes, media=locked.media)
-        if await self.outside.store.place(artifact):
+        """Put the bytes of a finished take where they belong."""
+        artifact, origin = await restore(entry, output_path(self.manifest, key.shot, key.take), self.outside,
+                                         asking=lambda: self.observe(key, Notice.DOWNLOADING))
+        if origin is Origin.STORE:
             self.observe(key, Notice.RESTORED)
-        else:
-            if entry.job_id is None:
-                raise JobNotFound(f"{key.shot} take {key.take}: its bytes are not in the store and the lockfile names no job",
-                                  hint="only rendering it again brings it back")
-            self.observe(key, Notice.DOWNLOADING)
-            artifact = await bring(entry.job_id, None, place, entry.external_task_id, self.outside, sha256=locked.sha256)
         self._project(key, replace(entry, outputs=(artifact, *entry.outputs[1:])))
         return Outcome(key=key, action=change.action, ending=Ending.DONE, artifact=artifact)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from manifest_runner.core.polling import PollPolicy
 from manifest_runner.errors import ManifestRunnerError
@@ -20,6 +21,33 @@ from manifest_runner.ports import (
     SpendingLimits,
     Store,
 )
+
+
+class Sources(Protocol):
+    """Where the bytes of a finished take may be: the part of `Outside` that needs no ledger. Without a provider no job is
+    asked; without media only the hash says whether a clip is whole."""
+
+    @property
+    def provider(self) -> Provider | None: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def media(self) -> Media | None: ...
+    @property
+    def downloads(self) -> Downloads: ...
+    @property
+    def clock(self) -> Clock: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """`Sources` where nothing is rendered: a clone that pulls."""
+
+    provider: Provider | None
+    store: Store
+    media: Media | None
+    downloads: Downloads
+    clock: Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ import click
 
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular, write_atomically
 from manifest_runner.cli.options import manifest_argument, only_option, output_options, setting_options
-from manifest_runner.cli.planner import FRAMES_HINT, Planned, frames_unreachable, overruled, plan_project
+from manifest_runner.cli.planner import Planned, overruled, plan_project
 from manifest_runner.cli.project import Project, Show
+from manifest_runner.cli.stores import frames_unreachable
 from manifest_runner.cli.words import command
 from manifest_runner.core.planfile import dumps
 from manifest_runner.errors import InvalidInput, UsageError
@@ -34,10 +35,10 @@ _REVIEWS = ("markdown", "github")
 @click.option("--format", "style", type=click.Choice(["text", "json", "markdown", "github"]), default="text",
               help="For people, for programs, as a comment, or for a step of a workflow.")
 @click.option("--exit-code", is_flag=True, help="Exit with 2 where there is something to do.")
-@setting_options("state-dir", "frames")
+@setting_options("state-dir", "store", "store-url", "frames")
 @output_options("json", "quiet", "verbose")
-def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, style: str, exit_code: bool,
-         state_dir: str | None, frames: str | None, as_json: bool, quiet: bool, verbose: bool) -> int:
+def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, style: str, exit_code: bool, as_json: bool,
+         quiet: bool, verbose: bool, **flags: str | None) -> int:
     """Show what `render MANIFEST` would do, why, and for how many credits.
 
     Needs no key, changes nothing, and spends nothing.
@@ -45,7 +46,7 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
     if draft and style in _REVIEWS:
         raise UsageError(f"--format {style} is for plans that cost something; a draft costs nothing",
                          hint="leave one of the two out")
-    project = Project(manifest, {"state-dir": state_dir, "frames": frames}, draft=draft)
+    project = Project(manifest, {name.replace("_", "-"): value for name, value in flags.items()}, draft=draft)
     try:
         show = project.load()
         planned = plan_project(project, show, only=only, settled=False)
@@ -69,9 +70,9 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
         other = overruled(planned)
         if other is not None and not quiet:
             click.echo(safe(other), err=True)
-        unreachable = frames_unreachable(project, show)
+        unreachable = frames_unreachable(project, show.manifest)
         if unreachable is not None and not quiet:
-            click.echo(f"before it can be rendered: {safe(unreachable)}\n  hint: {FRAMES_HINT}", err=True)
+            click.echo(f"before it can be rendered: {safe(unreachable[0])}\n  hint: {safe(unreachable[1])}", err=True)
         if style == "github":
             from manifest_runner.cli.ci import publish  # as above
 

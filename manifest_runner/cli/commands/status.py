@@ -28,7 +28,8 @@ from manifest_runner.views.text import columns, safe
 @click.argument("manifest", required=False, shell_complete=complete_manifests)
 @click.option("--draft", is_flag=True, help="Of the draft.")
 @click.option("--settings", "show_settings", is_flag=True, help="Each setting, and where its value comes from.")
-@setting_options("max-credits", "rate", "concurrency", "base-url", "key-file", "state-dir", "frames", "callback-url", "listen")
+@setting_options("max-credits", "rate", "concurrency", "base-url", "key-file", "state-dir", "store", "store-url", "frames",
+                 "callback-url", "listen")
 @output_options("json", "quiet", "verbose")
 def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool, quiet: bool,
            verbose: bool, **flags: str | None) -> None:

@@ -1,0 +1,54 @@
+"""The store of this machine with the shared one behind it: what is not here is looked for there.
+
+Laws: bytes from the shared store go through the local one, which names them by what they are; a shared store that fails or
+holds other bytes is told to a person and costs nothing else, because the job itself can still be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+
+from manifest_runner.adapters.store import LocalStore
+from manifest_runner.core.model import Artifact, MediaFacts
+from manifest_runner.errors import StoreError
+from manifest_runner.ports import SharedStore
+
+
+class LayeredStore:
+    """`ports.Store` over both; `say` is told what is wrong with the shared one."""
+
+    def __init__(self, local: LocalStore, shared: SharedStore, say: Callable[[str], None]) -> None:
+        self._local = local
+        self._shared = shared
+        self._say = say
+
+    def scratch(self, name: str) -> Path:
+        """See `ports.Store.scratch`."""
+        return self._local.scratch(name)
+
+    async def keep(self, scratch: Path, name: str, media: MediaFacts | None, *, sha256: str | None = None) -> Artifact:
+        """See `ports.Store.keep`; the shared store learns of it when somebody pushes."""
+        return await self._local.keep(scratch, name, media, sha256=sha256)
+
+    async def place(self, artifact: Artifact) -> bool:
+        """Put the artifact at its path, from here or from there; False where neither has its bytes whole."""
+        if await self._local.place(artifact):
+            return True
+        scratch = self._local.scratch(artifact.sha256)
+        try:
+            if not await self._shared.fetch(artifact.sha256, artifact.bytes, scratch):
+                return False
+            await self._local.keep(scratch, artifact.path, artifact.media, sha256=artifact.sha256)
+        except StoreError as error:
+            self._say(f"{artifact.path}: {error.message}")
+            return False
+        finally:
+            await anyio.Path(scratch).unlink(missing_ok=True)
+        return True
+
+    def path_of(self, artifact: Artifact) -> Path:
+        """See `ports.Store.path_of`."""
+        return self._local.path_of(artifact)
