@@ -160,7 +160,8 @@ async def test_no_name_reaches_outside_the_repository(store: LocalStore, folder:
     with pytest.raises(UsageError):
         await store.place(hostile)
     with pytest.raises(UsageError):
-        store.state_of(hostile)
+        await store.check(hostile)
+    assert store.copies(hostile) == [object_of(folder, artifact.sha256)], "no file outside is taken for a copy"
     assert list(outside.iterdir()) == []
     assert not (tmp_path / "out.mp4").exists()
 
@@ -170,7 +171,7 @@ async def test_an_output_folder_may_be_a_link_inside_the_repository(store: Local
     (folder / "renders").symlink_to("../media")
     artifact = await store.keep(fill(store), "renders/a.mp4", None)
     assert (folder.parent / "media" / "a.mp4").read_bytes() == CLIP
-    assert store.state_of(artifact) == "present"
+    assert await store.check(artifact) == ("whole", "whole")
 
 
 @pytest.mark.parametrize("digest", ["", "../../../../etc/passwd", "0" * 63, "0" * 65, "A" * 64, "0" * 64 + "\n"])
@@ -182,25 +183,53 @@ async def test_a_hash_that_is_none_never_becomes_a_path(store: LocalStore, diges
         await store.place(artifact)
 
 
-async def test_the_state_of_a_place_is_told_by_size_and_deeply_by_hash(store: LocalStore, folder: Path) -> None:
+async def test_each_copy_is_judged_by_every_byte(store: LocalStore, folder: Path) -> None:
     artifact = await store.keep(fill(store), PLACE, None)
-    place = folder / PLACE
-
-    def states() -> tuple[str, str]:
-        return store.state_of(artifact), store.state_of(artifact, deep=True)
-
-    assert states() == ("present", "present")
+    place, stored = folder / PLACE, object_of(folder)
+    assert await store.check(artifact) == ("whole", "whole")
+    assert store.copies(artifact) == [stored, place]
     place.write_bytes(b"x" + CLIP[1:])
-    assert states() == ("present", "changed")
+    assert await store.check(artifact) == ("changed", "whole")
     place.write_bytes(b"short")
-    assert states() == ("changed", "changed")
+    stored.chmod(0o644)
+    stored.write_bytes(CLIP + b"x")
+    assert await store.check(artifact) == ("changed", "changed")
     place.unlink()
-    assert states() == ("missing", "missing")
+    stored.unlink()
+    assert await store.check(artifact) == ("missing", "missing")
+    assert store.copies(artifact) == []
     os.mkfifo(place)
-    assert states() == ("changed", "changed")
-    place.unlink()
-    place.mkdir()
-    assert states() == ("changed", "changed")
+    assert await store.check(artifact) == ("changed", "missing")
+
+
+async def test_an_object_is_made_anew_only_from_a_whole_copy(store: LocalStore, folder: Path) -> None:
+    artifact = await store.keep(fill(store), PLACE, None)
+    stored = object_of(folder)
+    stored.chmod(0o644)
+    stored.write_bytes(b"damaged")
+    await store.renew(artifact)
+    assert stored.read_bytes() == CLIP
+    assert [path.read_bytes() for path in (stored.parents[2] / "damaged").iterdir()] == [b"damaged"]
+    (folder / PLACE).write_bytes(b"also")
+    stored.chmod(0o644)
+    stored.write_bytes(b"damaged")
+    with pytest.raises(DownloadError):
+        await store.renew(artifact)
+    assert stored.read_bytes() == b"damaged", "nothing is put in its place"
+
+
+async def test_objects_are_listed_and_deleted_by_their_names_and_nothing_else_is(store: LocalStore, folder: Path) -> None:
+    await store.keep(fill(store), PLACE, None)
+    (object_of(folder).parent / "notes.txt").write_text("mine")
+    (kept,) = store.objects()
+    assert (kept.sha256, kept.bytes) == (SHA, len(CLIP))
+    store.remove([SHA, "0" * 64])
+    assert store.objects() == []
+    assert (object_of(folder).parent / "notes.txt").exists()
+    assert (folder / PLACE).exists(), "what lies in its place is somebody's"
+    with pytest.raises(UsageError):
+        store.remove(["../../x"])
+
 
 
 async def test_bytes_are_read_from_the_object_and_else_from_the_place(store: LocalStore, folder: Path) -> None:
