@@ -37,7 +37,7 @@ from manifest_runner.adapters.answers import (
     printable,
     retry_after,
 )
-from manifest_runner.adapters.redaction import Redactor
+from manifest_runner.adapters.redaction import Redactor, without_signatures
 from manifest_runner.adapters.secrets import Secret, gateway_address, is_loopback, normal_address
 from manifest_runner.core.model import JobDocument, JobId, RemoteOutput
 from manifest_runner.errors import (
@@ -258,7 +258,7 @@ class HttpGateway:
         output = data.get("output")
         listed = output.get("outputs") if isinstance(output, dict) else None
         outputs = tuple(
-            RemoteOutput(url=self._redact(item["url"]), type=self._tidy(str(item.get("type") or ""), 40))
+            RemoteOutput(url=self._whole(item["url"]), type=self._tidy(str(item.get("type") or ""), 40))
             for item in (listed if isinstance(listed, list) else ())
             if isinstance(item, dict) and isinstance(item.get("url"), str) and item["url"])
         return JobDocument(
@@ -274,6 +274,10 @@ class HttpGateway:
         return self._tidy(": ".join(error_texts(answer.text)), _LONGEST_WORDS)
 
     def _redact(self, text: str) -> str:
+        """`text` as it may be shown and kept: without the key, and without what makes an address open."""
+        return without_signatures(self._whole(text))
+
+    def _whole(self, text: str) -> str:
         """`text` without the key, and without halves of surrogate pairs, which no file could hold."""
         return self._without_key(text).encode("utf-8", "replace").decode()
 

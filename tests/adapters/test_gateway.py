@@ -427,6 +427,18 @@ async def test_a_key_that_the_gateway_echoes_is_shown_nowhere(status: int, echo:
     assert not [text for text in [*seen, caplog.text] if "7f3a" in text.lower()]
 
 
+async def test_a_picture_that_a_refusal_quotes_cannot_be_read_by_whoever_reads_the_refusal() -> None:
+    signed = ("https://b.s3.amazonaws.com/frames/a.png?X-Amz-Credential=AKIA0123456789ABCDEF%2F20261126&X-Amz-Expires=86400"
+              "&X-Amz-Signature=" + "5e" * 32)
+    text = json.dumps({"id": "job_1", "status": "failed", "error": f"cannot fetch {signed}",
+                       "output": {"outputs": [{"url": f"https://cdn.example/a.mp4?Signature={'5e' * 32}"}]}}).encode()
+    document = await ask(answering(200, text))
+    assert "X-Amz-Expires=86400&X-Amz-Signature=***" in document.error
+    assert "5e5e" not in document.error + document.raw
+    assert "AKIA" not in document.error + document.raw
+    assert document.outputs[0].url.endswith("5e" * 32), "a clip's own signature is what fetches it"
+
+
 async def test_a_key_inside_a_job_id_is_no_job_id() -> None:
     key = "tk_canary-7f3a-9b"  # could stand in an id
     body = {"job_id": f"job_{key}", "status": "queued"}
