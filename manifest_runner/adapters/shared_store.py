@@ -50,7 +50,8 @@ SIGNED_FOR = timedelta(hours=24)
 """How long the address of a published picture holds: a job may wait in the gateway's queue."""
 
 _AT_ONCE = 8 * 1024 * 1024
-"""Bytes up to which an object is sent in one request that fails where there is one of that name; also the size of a part."""
+"""Bytes up to which an object is sent in one request that fails where there is one of that name; also the size of a part. With
+two parts on their way for each of the objects that move at once, that is what bounds the memory of a push."""
 
 _TRIES = 3
 _CHUNK = 1024 * 1024
@@ -185,7 +186,7 @@ class ObjectSharedStore:
                     raise _damaged(str(source), digest)
                 self._create(key, content, over=over)
             else:
-                obstore.put(self._store, key, _checked(source, digest), chunk_size=_AT_ONCE, max_concurrency=4)
+                obstore.put(self._store, key, _checked(source, digest), chunk_size=_AT_ONCE, max_concurrency=2)
         except AlreadyExistsError:
             return False
         if self._folder is not None:

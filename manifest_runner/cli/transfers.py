@@ -7,11 +7,10 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from manifest_runner.cli import session
 from manifest_runner.cli.planner import chosen, file_states, lagging, plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.trust import check_gateway, refuse_claims
@@ -19,10 +18,12 @@ from manifest_runner.cli.words import command
 from manifest_runner.core.clips import LockedClip, locked_clips
 from manifest_runner.core.model import Action, Lockfile
 from manifest_runner.core.pricing import format_total, quote
-from manifest_runner.engine import Origin, Restored, each, restored
 from manifest_runner.errors import ExitCode, ShotsFailed, UsageError
 from manifest_runner.views.escaping import json_text
 from manifest_runner.views.text import count, safe
+
+if TYPE_CHECKING:
+    from manifest_runner.engine import Restored
 
 T = TypeVar("T")
 Flags = dict[str, str | None]
@@ -77,6 +78,9 @@ def absent(locked: Locked) -> list[LockedClip]:
 
 def bring_home(locked: Locked, clips: Sequence[LockedClip], *, quiet: bool) -> list[Restored]:
     """Restore these clips from the stores, else from their jobs."""
+    from manifest_runner.cli import session  # anyio and httpx: where all clips are here, none of it is needed
+    from manifest_runner.engine import each, restored
+
     key = session.key_if_any(locked.project)
     if key is not None:
         check_gateway(locked.project.settings)
@@ -92,6 +96,8 @@ def bring_home(locked: Locked, clips: Sequence[LockedClip], *, quiet: bool) -> l
 
 def finish(main: Callable[[], Awaitable[T]], again: str) -> T:
     """Run it; raises `SystemExit` with the code of an interruption where it was stopped."""
+    from manifest_runner.cli import session  # as above
+
     try:
         return session.run_until_done(main, session.warn)
     except session.Interrupted:
@@ -112,16 +118,16 @@ def tell_restored(locked: Locked, results: Sequence[Restored], *, as_json: bool,
         click.echo(f"  {label} {safe(result.clip.shot)} t{result.clip.take}: {safe(result.error.message)}")
     if not quiet or lost:
         here = len(locked.clips) - len(lost)
-        parts = [f"{found} from {words}" for origin, words in ((Origin.STORE, "the store"), (Origin.JOB, "their jobs"))
-                 if (found := sum(result.origin is origin for result in results))]
+        parts = [f"{found} from {words}" for origin, words in (("store", "the store"), ("job", "their jobs"))
+                 if (found := sum(result.origin == origin for result in results))]
         whence = f" ({', '.join(parts)})" if parts else ""
         click.echo(f"{safe(locked.project.shown)}: {here} of {count(len(locked.clips), 'clip')} here{whence}.")
     if lost:
         hints = sorted({result.error.hint for result in lost if result.error is not None and result.error.hint})
         for hint in hints:
-            session.warn(f"  hint: {safe(hint)}")
-        session.warn(f"where their bytes are gone for good, only rendering {'it' if len(lost) == 1 else 'them'} again brings "
-                     f"{'it' if len(lost) == 1 else 'them'} back: {format_total(again, locked.show.card)}")
+            click.echo(f"  hint: {safe(hint)}", err=True)
+        click.echo(f"where their bytes are gone for good, only rendering {'it' if len(lost) == 1 else 'them'} again brings "
+                     f"{'it' if len(lost) == 1 else 'them'} back: {format_total(again, locked.show.card)}", err=True)
     return ExitCode.DIFFERENCES if lost else ExitCode.DONE
 
 

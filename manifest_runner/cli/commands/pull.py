@@ -18,7 +18,7 @@ def pull(manifest: str, only: tuple[str, ...], as_json: bool, quiet: bool, **fla
     From the store of this machine, else from the shared one (--store), else, with a key, from their jobs. Nothing is submitted,
     and the lockfile stays as it is.
     """
-    from manifest_runner.cli.transfers import absent, bring_home, open_locked, tell_restored  # anyio and httpx
+    from manifest_runner.cli.transfers import absent, bring_home, open_locked, tell_restored  # start-up
 
     locked = open_locked(manifest, flags, only)
     missing = absent(locked)
