@@ -122,6 +122,25 @@ def test_render_locked_brings_the_clips_and_fails_where_the_lockfile_would_chang
         assert run(clone, "render", "show.yaml", "--locked", other).code == 2
 
 
+def test_render_locked_fails_where_only_this_machines_ledger_has_a_clip(studio: Studio, tmp_path: Path) -> None:
+    shutil.copytree(studio.root, tmp_path / "copy")
+    lock = json.loads((tmp_path / "copy" / "show.lock.json").read_text())
+    del lock["shots"]["B"]
+    (tmp_path / "copy" / "show.lock.json").write_text(json.dumps(lock))
+    ran = run(tmp_path / "copy", "render", "show.yaml", "--locked", env=studio.store)
+    assert (ran.code, "would change for 1 take: B t1" in ran.err) == (1, True)
+
+
+def test_a_lockfile_that_names_other_bytes_gets_no_clip_of_its_job(studio: Studio, tmp_path: Path) -> None:
+    clone = studio.clone(tmp_path / "clone")
+    digest = studio.clips(studio.root)["A_t1.mp4"]
+    lock = (clone / "show.lock.json").read_text()
+    (clone / "show.lock.json").write_text(lock.replace(f'"sha256": "{digest}"', f'"sha256": "{"0" * 64}"'))
+    ran = run(clone, "pull", "show.yaml", "--only", "A", env=studio.live)
+    assert (ran.code, "other bytes arrived than are locked" in ran.out) == (1, True)
+    assert not (clone / "renders").exists()
+
+
 def test_what_the_store_lost_comes_from_its_job_and_a_flipped_byte_is_named_and_mended(studio: Studio, tmp_path: Path) -> None:
     clone, name = studio.clone(tmp_path / "clone"), studio.object_of("B_t1.mp4")
     whole, jobs = studio.bucket.get(name), studio.asked()[0]
