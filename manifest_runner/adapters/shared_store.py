@@ -270,11 +270,15 @@ def _sync(path: Path) -> None:
 def _folder(address: str) -> Path:
     parts = urlsplit(address)
     if parts.scheme == "file" and not parts.netloc:
-        return Path(unquote(parts.path)).absolute()
-    if "://" in address or not address.strip():
+        folder = Path(unquote(parts.path)).absolute()
+    elif "://" in address or not address.strip():
         raise UsageError(f"{_plain(address)} is no address of a store", code="bad-store",
                          hint=f"{', '.join(f'{scheme}://…' for scheme in CLOUDS)}, file:///…, or a folder")
-    return Path(address).absolute()
+    else:
+        folder = Path(address).expanduser().absolute()
+    if not folder.parent.is_dir():  # a disk that is not mounted, or a slip of the hand: no new store is made of it
+        raise UsageError(f"there is no folder {folder.parent}", code="bad-store", hint="is the disk mounted?")
+    return folder
 
 
 def _plain(address: str) -> str:

@@ -223,6 +223,13 @@ def test_the_repository_alone_does_not_say_where_clips_go(tmp_path: Path) -> Non
     assert run(tmp_path, "push", "rain.yaml", "--store", str(tmp_path / "mine")).code == 0
 
 
+def test_a_push_from_where_the_repository_cannot_be_known_is_marked_as_that(tmp_path: Path) -> None:
+    lay_out(tmp_path, TWO)
+    assert run(tmp_path, "push", "rain.yaml", "--store", "shared").code == 0
+    assert [path.name for path in (tmp_path / "shared" / "repositories").iterdir()] == ["unknown"]
+    assert "there is no folder" in run(tmp_path, "push", "rain.yaml", "--store", "not/mounted").err
+
+
 def test_without_the_extra_or_a_store_the_way_on_is_said(tmp_path: Path) -> None:
     lay_out(tmp_path, TWO)
     assert "--store s3://BUCKET/PREFIX" in run(tmp_path, "push", "rain.yaml").err
@@ -353,9 +360,12 @@ def test_a_shared_store_is_swept_only_by_the_one_repository_that_uses_it(tmp_pat
     refused = run(one, *sweep)
     assert (refused.code, "not this repository's alone" in refused.err) == (2, True)
     assert waste.exists()
-    for path in (store / "repositories").iterdir():
-        path.unlink()
-    assert run(tmp_path / "one", "push", "rain.yaml", "--store", str(store)).code == 0
+    (other,) = (path for path in (store / "repositories").iterdir() if path.stat().st_mtime_ns == max(
+        found.stat().st_mtime_ns for found in (store / "repositories").iterdir()))
+    other.unlink()
+    (store / "repositories" / "unknown").write_text("from a shallow clone")
+    assert run(one, *sweep).code == 2
+    (store / "repositories" / "unknown").unlink()
     assert run(one, *sweep).code == 0
     assert not waste.exists()
     assert run(one, "verify", "rain.yaml", "--shared", "--store", str(store)).code == 0

@@ -123,8 +123,10 @@ class _Shared:
         self.shown = self._store.shown
         me, users = repository_id(root), self._run(self._store.users)
         if me is None or users - {me}:
+            others = ", ".join(sorted(users - {me or ""})) or "this one has no history to know it by"
             raise UsageError(f"{self.shown} is not this repository's alone: what others keep there cannot be told from waste",
-                             code="shared-with-others", hint="give each repository a prefix of its own: s3://BUCKET/NAME")
+                             code="shared-with-others", hint=f"give each repository a prefix of its own. Below repositories/: "
+                             f"{others} (unknown: a shallow clone, or one without git)")
 
     def listing(self) -> Sequence[Kept]:
         return self._run(self._store.listing)

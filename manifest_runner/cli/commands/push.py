@@ -35,7 +35,7 @@ def push(manifest: str, as_json: bool, quiet: bool, **flags: str | None) -> int:
 
     async def main() -> list[Pushed]:
         if artifacts:
-            await shared.users(repository_id(locked.project.files.root))
+            await shared.users(repository_id(locked.project.files.root) or "unknown")
         with Counter("pushed", len(artifacts), quiet=quiet or as_json) as told:
             return await push_all(artifacts, copies, shared, told)
 
