@@ -50,19 +50,17 @@ def complete_shots(context: click.Context, _: click.Parameter, incomplete: str) 
 
 
 def complete_takes(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The same for `SHOT:TAKE`: shots, and behind a colon the takes that the shot asks for in so many words."""
+    """The same for `SHOT:TAKE` and `SHOT TAKE`: shots, and behind one the takes that it asks for in so many words."""
     from click.shell_completion import CompletionItem  # as above
 
     shot, colon, start = incomplete.rpartition(":")
-    words = list(_words(context))
-    if not shot and (colon or words[-1:] == [":"]):  # bash makes three words of it, and wants the last one completed
-        shot, prefix = next((word for word in reversed(words) if word != ":"), ""), ""
-    elif colon:
-        prefix = f"{shot}:"
-    else:
-        return complete_shots(context, parameter, incomplete)
-    most = _takes(context).get(shot, 0)
-    return [CompletionItem(f"{prefix}{take}") for take in range(1, most + 1) if str(take).startswith(start)]
+    words = [word for word in _words(context) if word]
+    is_behind = bool(colon) or words[-1:] == [":"]  # bash makes three words of it, and wants the last one completed
+    before = f"{shot}:" if shot else ""
+    shot = shot or next((word for word in reversed(words) if word != ":"), "")
+    takes = [str(take) for take in range(1, _takes(context).get(shot, 0) + 1)]
+    offered = [CompletionItem(before + take) for take in takes if take.startswith(start)]
+    return offered if is_behind else [*offered, *complete_shots(context, parameter, incomplete)]
 
 
 def _words(context: click.Context) -> Iterator[str]:

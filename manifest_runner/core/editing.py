@@ -155,8 +155,11 @@ class _Text:
         key, item = node.keys[after], node.items[after]
         column = key.start[1]
         end = max(end_line(self.lines, item), key.end[0] + 1)
-        while end < len(self.lines) and re.match(rf" {{{column + 1},}}#", self.lines[end]):
-            end += 1
+        for number in range(end, len(self.lines)):
+            if re.match(rf" {{{column + 1},}}#", self.lines[number]):
+                end = number + 1
+            elif self.lines[number].strip():
+                break
         new = f"{' ' * column}{name}: {value}"
         if end < len(self.starts):
             return [(self.starts[end], self.starts[end], new + self._break(end - 1))]

@@ -65,7 +65,8 @@ def decision_text(decision: Decision, card: ModelCard, manifest: str, *, priced:
 
 def _plan(decision: Decision, card: ModelCard, *, priced: bool) -> list[str]:
     before, after = decision.before, decision.after
-    rows = changes_text(moved(before, after), priced=priced)
+    changes = moved(before, after)
+    rows = changes_text(changes, priced=priced and any(change.quote.credits for change in changes))
     was = f" Before: {format_total(before.total, card)}." if priced and before.total != after.total else ""
     return [*(["", *rows, ""] if rows else ["Nothing follows from it."]), summary(after, card, priced=priced) + was]
 
