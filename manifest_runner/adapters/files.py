@@ -145,6 +145,17 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
                          hint=f"is {path.parent} there, writable, and not full?") from None
 
 
+def rewrite(path: Path, data: bytes) -> None:
+    """Replace a file that is there, with the permissions that it has; where `path` is a link, it stays one. Raises as
+    `write_atomically` does."""
+    try:
+        target = path.resolve()
+        mode = target.stat().st_mode & 0o7777
+    except OSError as error:
+        raise UsageError(f"{path.name} cannot be written: {error.strerror}", code="cannot-write") from None
+    write_atomically(target, data, mode)
+
+
 def make_folder(folder: Path, mode: int = 0o777) -> None:
     """Make `folder` and those above it that are missing, durably: a folder that a power cut forgets takes all that was synced
     inside it along. Raises `OSError`."""

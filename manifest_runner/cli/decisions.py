@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.cli.project import Project
 from manifest_runner.cli.trust import refuse_claims
-from manifest_runner.cli.words import command
+from manifest_runner.cli.words import command, take_of
 from manifest_runner.core.lifecycle import UNFINISHED, Event
 from manifest_runner.core.model import Job
 from manifest_runner.core.projection import entry_of
@@ -27,9 +27,7 @@ class Undecided:
 
 def undecided(manifest: str, take: str, state_dir: str | None) -> Undecided:
     """The unfinished submission of a take, `SHOT` or `SHOT:TAKE`. Raises `UsageError` where there is none."""
-    shot, _, number = take.partition(":")
-    if number and not (number.isascii() and number.isdigit()):
-        raise UsageError(f"{take} names no take", hint="write SH0010, or SH0010:2 for its second take")
+    shot, number = take_of(take)
     project = Project(manifest, {"state-dir": state_dir})
     refuse_claims(project.settings, only={"state-dir"})
     wanted = (shot, int(number or 1))

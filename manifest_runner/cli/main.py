@@ -30,6 +30,8 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Show what would be rendered, why, and for how many credits.",
     "render": "Submit, wait, download and lock; run it again after anything.",
     "status": "Where every take stands, what was spent, what to type next.",
+    "circle": "Choose the take of a shot that goes into the cut.",
+    "retake": "Ask for one more take of a shot, with its price.",
     "adopt": "Say that a take in doubt is this job of the gateway's.",
     "abandon": "Give a take up that is in doubt or missing.",
     "report": "Write the review page: clips, takes, changes and credits.",

@@ -1,4 +1,4 @@
-"""Command lines and paths that are shown to people and programs."""
+"""Command lines and paths that are shown to people and programs, and how a take is named on one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manifest_runner.errors import UsageError
+
 if TYPE_CHECKING:  # start-up: every command passes here
     from manifest_runner.views.status import Step
 
@@ -15,6 +17,19 @@ if TYPE_CHECKING:  # start-up: every command passes here
 def command(*words: str, draft: bool = False) -> str:
     """`manifest-runner` and these words, quoted for a shell."""
     return shlex.join(["manifest-runner", *words, *(["--draft"] if draft else [])])
+
+
+def take_of(word: str) -> tuple[str, int | None]:
+    """`SHOT:TAKE` as both, `SHOT` as that alone. Raises `UsageError` for anything else."""
+    shot, colon, number = word.partition(":")
+    if colon and not is_number(number):
+        raise UsageError(f"{word} names no take", hint="write SH0010, or SH0010:2 for its second take")
+    return shot, int(number) if colon else None
+
+
+def is_number(word: str) -> bool:
+    """Whether a word can be the number of a take."""
+    return word.isascii() and word.isdigit() and len(word) < 10
 
 
 _NAMED = 3

@@ -11,14 +11,14 @@ Laws
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from yaml._yaml import CParser
-from yaml.events import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
+from yaml.events import ScalarEvent
 
 from manifest_runner.core.model import Document, Json
+from manifest_runner.core.nodes import Node, end_line, header, margin_of, read
 from manifest_runner.core.parsing import parse
 from manifest_runner.errors import UsageError
 
@@ -32,7 +32,6 @@ SHOT = ("id", "note", "matrix", "prompt", "first_frame", "last_frame", "duration
 
 _STEP = 2
 _ANY: tuple[str, ...] = ()
-_BLOCK_HEADER = re.compile(r"[|>](?:([1-9])?([-+])?|([-+])([1-9]))(?=\s|$)")
 
 
 class _Unknown(Exception):
@@ -41,22 +40,6 @@ class _Unknown(Exception):
     def __init__(self, line: int) -> None:
         super().__init__(line)
         self.line = line
-
-
-@dataclass(slots=True)
-class _Node:
-    """A value with its place in the text: lines and columns from 0, the end being behind its last character."""
-
-    start: tuple[int, int]
-    end: tuple[int, int]
-    style: str = ""  # of a scalar: ' " | > or empty; of a collection: block or flow
-    value: str = ""
-    keys: list[_Node] = field(default_factory=list)
-    items: list[_Node] = field(default_factory=list)  # of a mapping: the values of `keys`
-
-    @property
-    def is_block(self) -> bool:
-        return self.style == "block"
 
 
 @dataclass(slots=True)
@@ -95,35 +78,12 @@ def same(one: Json, other: Json, order: tuple[str, ...] = TOP) -> bool:
     return type(one) is type(other) and one == other
 
 
-def _read(event: Event, events: Iterator[Event]) -> _Node:
-    node = _Node((event.start_mark.line, event.start_mark.column), (event.end_mark.line, event.end_mark.column))
-    if isinstance(event, ScalarEvent):
-        node.style, node.value = event.style or "", event.value
-    elif isinstance(event, MappingStartEvent | SequenceStartEvent):
-        node.style = "flow" if event.flow_style else "block"
-        for inner in events:
-            if isinstance(inner, MappingEndEvent | SequenceEndEvent):
-                mark: Any = inner.end_mark
-                node.end = (mark.line, mark.column)
-                break
-            child = _read(inner, events)
-            if isinstance(event, MappingStartEvent):
-                node.keys.append(child)
-                child = _read(next(events), events)
-            node.items.append(child)
-    else:
-        assert isinstance(event, AliasEvent)  # noqa: S101 - nothing else begins a value
-    return node
-
-
 class _Layout:
     """One text on its way. Its methods return what was made and the first line that was not used for it."""
 
     def __init__(self, text: str) -> None:
         self.lines = text.removesuffix("\n").split("\n")
-        events: Iterator[Event] = iter(CParser(text).get_event, None)
-        next(events), next(events)  # the starts of stream and document
-        self.root = _read(next(events), events)
+        self.root = read(text)
         self.tied = any(self._ties(event) for event in iter(CParser(text).get_event, None))
 
     def _ties(self, event: Event) -> bool:
@@ -131,7 +91,7 @@ class _Layout:
         would take those of another entry."""
         if isinstance(event, ScalarEvent) and event.style in ("|", ">"):
             mark: Any = event.start_mark
-            return "+" in _header(self.lines[mark.line][mark.column:])[0] and event.value[-1:] in ("", "\n")
+            return "+" in header(self.lines[mark.line][mark.column:])[0] and event.value[-1:] in ("", "\n")
         return getattr(event, "anchor", None) is not None
 
     def document(self) -> str:
@@ -150,7 +110,7 @@ class _Layout:
             del tail[-1]
         return "\n".join([*head, *_flat(made), *tail]) + "\n"
 
-    def _mapping(self, node: _Node, indent: int, stop: int, order: tuple[str, ...], outer: int) -> tuple[list[_Chunk], int]:
+    def _mapping(self, node: Node, indent: int, stop: int, order: tuple[str, ...], outer: int) -> tuple[list[_Chunk], int]:
         """The entries of a block mapping, in their order. `stop` is the line where what follows it begins, `outer` the column
         of what it belongs to."""
         chunks: list[_Chunk] = []
@@ -163,7 +123,7 @@ class _Layout:
         used = self._trailing(chunks[-1].lines, used, stop, max(column, outer + 1), indent)
         return (chunks if self.tied or not order else _ordered(chunks, order)), used
 
-    def _entry(self, key: _Node, value: _Node, indent: int, stop: int, order: tuple[str, ...]) -> tuple[list[str], int]:
+    def _entry(self, key: Node, value: Node, indent: int, stop: int, order: tuple[str, ...]) -> tuple[list[str], int]:
         """A key and its value."""
         number = key.start[0]
         line = self.lines[number]
@@ -187,11 +147,11 @@ class _Layout:
                         else self._sequence(value, step, stop, order, key.start[1]))
         return [first, *self._comments(number + 1, begins, step), *_flat(chunks)], used
 
-    def _begin(self, value: _Node) -> int:
+    def _begin(self, value: Node) -> int:
         """The line of a block collection's first key or dash."""
         return value.keys[0].start[0] if value.keys else value.start[0]
 
-    def _sequence(self, node: _Node, indent: int, stop: int, order: tuple[str, ...], outer: int) -> tuple[list[_Chunk], int]:
+    def _sequence(self, node: Node, indent: int, stop: int, order: tuple[str, ...], outer: int) -> tuple[list[_Chunk], int]:
         """The items of a block list."""
         column = node.start[1]
         dashes = self._dashes(node, column, stop)
@@ -205,13 +165,13 @@ class _Layout:
         used = self._trailing(chunks[-1].lines, used, stop, max(column, outer + 1), indent)
         return chunks, used
 
-    def _dashes(self, node: _Node, column: int, stop: int) -> list[int]:
+    def _dashes(self, node: Node, column: int, stop: int) -> list[int]:
         """The line of each item's dash."""
         found = [node.start[0]]
         for item, following in zip(node.items, [*node.items[1:], None], strict=True):
             if following is None:
                 break
-            at = max(found[-1] + 1, self._end(item))
+            at = max(found[-1] + 1, end_line(self.lines, item))
             while at < stop and not re.match(rf" {{{column}}}-(?:\s|$)", self.lines[at]):
                 at += 1
             if at > following.start[0] or at >= stop:
@@ -219,7 +179,7 @@ class _Layout:
             found.append(at)
         return found
 
-    def _item(self, item: _Node, dash: int, column: int, indent: int, stop: int, order: tuple[str, ...]) -> tuple[_Chunk, int]:
+    def _item(self, item: Node, dash: int, column: int, indent: int, stop: int, order: tuple[str, ...]) -> tuple[_Chunk, int]:
         """An item and what stands before it."""
         step, rest = indent + _STEP, self.lines[dash][column + 1:]
         mark = " " * indent + "-"
@@ -241,44 +201,26 @@ class _Layout:
         lines[0] = f"{mark} {lines[0].lstrip()}"
         return _Chunk("", [" " * indent + line.strip() for line in above if line], lines), used
 
-    def _plain_lines(self, first: str, value: _Node, number: int, column: int, indent: int) -> tuple[list[str], int]:
+    def _plain_lines(self, first: str, value: Node, number: int, column: int, indent: int) -> tuple[list[str], int]:
         """An entry whose value is a scalar, a flow collection or an alias: its first line, and the others shifted with it."""
-        end = max(self._end(value), number + 1)
+        end = max(end_line(self.lines, value), number + 1)
         rest = self.lines[number + 1:end]
         if value.style in ("|", ">"):
             return self._block_scalar(first, value, rest, column, indent), end
         return [first, *(_shifted(line, indent - column).rstrip() for line in rest)], end
 
-    def _block_scalar(self, first: str, value: _Node, content: list[str], column: int, indent: int) -> list[str]:
+    def _block_scalar(self, first: str, value: Node, content: list[str], column: int, indent: int) -> list[str]:
         """A literal or folded scalar, all its lines moved by as much; `column` is that of its key or dash."""
-        header = _header(self.lines[value.start[0]][value.start[1]:])
-        said = header[1] or header[4]
-        if value.value and not value.value.endswith("\n") and "-" not in header[0]:  # it ends with the text, without a newline
-            first = f"{first[:first.rindex(header[0])]}{header[0].rstrip('+')}-"
-        margin, wanted = self._margin(value), indent + (int(said) if said else _STEP)
+        head = header(self.lines[value.start[0]][value.start[1]:])
+        said = head[1] or head[4]
+        if value.value and not value.value.endswith("\n") and "-" not in head[0]:  # it ends with the text, without a newline
+            first = f"{first[:first.rindex(head[0])]}{head[0].rstrip('+')}-"
+        margin, wanted = margin_of(self.lines, value), indent + (int(said) if said else _STEP)
         if said:
             margin = column + int(said)
         return [first, *(" " * wanted + line[margin:] if line.strip() or len(line) > margin else "" for line in content)]
 
-    def _margin(self, value: _Node) -> int:
-        """The column in which the lines of a block scalar begin."""
-        content = self.lines[value.start[0] + 1:value.end[0] + 1]
-        return next((len(line) - len(line.lstrip(" ")) for line in content if line.strip()), 0)
-
-    def _end(self, node: _Node) -> int:
-        """The line behind the last one of a node."""
-        if node.is_block and node.items:
-            return max(self._end(item) for item in [*node.keys, *node.items])
-        if node.style not in ("|", ">"):
-            return node.end[0] + 1
-        end = node.end[0] + (node.end[1] > 0)  # it ends where the next line begins, but for the last line of a text
-        if "+" not in _header(self.lines[node.start[0]][node.start[1]:])[0]:
-            margin = self._margin(node)
-            while end > node.start[0] + 1 and not self.lines[end - 1].strip() and len(self.lines[end - 1]) <= margin:
-                end -= 1
-        return min(end, len(self.lines))
-
-    def _requoted(self, value: _Node, start: int) -> str:
+    def _requoted(self, value: Node, start: int) -> str:
         """The rest of a line from column `start`, single quotes made double where that changes nothing inside of them."""
         line = self.lines[value.start[0]]
         if value.style != "'" or value.start[0] != value.end[0]:
@@ -306,13 +248,6 @@ class _Layout:
                 taken = at + 1
         lines += self._comments(used, taken, indent)
         return taken
-
-
-def _header(text: str) -> re.Match[str]:
-    """The header of a block scalar, anchor and all, which `text` begins with."""
-    found = _BLOCK_HEADER.search(text)
-    assert found is not None  # noqa: S101 - libyaml has read one here
-    return found
 
 
 def _spaced(lines: list[str]) -> list[str]:

@@ -84,6 +84,15 @@ class Origins:
                 return default.document, (*default.pointer, *pointer[3:])
         return self._document, ("shots", number, *pointer[2:])
 
+    def value(self, pointer: Pointer) -> Written:
+        """The value at `pointer` of the filled manifest as it was written; its nearest ancestor where it was not."""
+        document, written = self.written(pointer)
+        return Written(value=_deepest(document.data, written), document=document, pointer=written)
+
+    def picks(self, shot: int) -> Mapping[str, Json]:
+        """The value of each axis that a filled shot took, as it was written."""
+        return {axis: self.value(("shots", shot, "matrix", axis, pick)).value for axis, pick in self.shots[shot].picks.items()}
+
     def _came(self, pointer: Pointer) -> Came | None:
         """What is known of the filled shot that `pointer` leads into; None for the rest of the manifest."""
         if len(pointer) < 2 or pointer[0] != "shots" or not isinstance(pointer[1], int):
@@ -114,8 +123,7 @@ class Origins:
         came = self._came(pointer)
         if came is None or name not in came.picks:
             return None
-        document, written = self.written((*pointer[:2], "matrix", name, came.picks[name]))
-        return Written(value=_deepest(document.data, written), document=document, pointer=written)
+        return self.value((*pointer[:2], "matrix", name, came.picks[name]))
 
 
 def locate_template(document: Document, pointer: Pointer, error: TemplateError) -> Source:

@@ -200,14 +200,34 @@ class _Planner:
         price = self.quote(shot)
         if entry is not None and finished:
             return Change(shot=shot.id, take=take, action=Action.REPLACE, quote=price, fingerprint=wanted,
-                          reasons=_differences(entry.request, request, self.card), before=entry.request, after=request,
+                          reasons=self._differences(entry.request, request, shot), before=entry.request, after=request,
                           entry=entry)
-        reason = Reason(code=ReasonCode.NEW)
         failed = entry_of(job) if job is not None else entry
-        if failed is not None:
-            reason = Reason(code=ReasonCode.FAILED_BEFORE, detail=failed.error)
+        reason = self._new(shot, take) if failed is None else Reason(code=ReasonCode.FAILED_BEFORE, detail=failed.error)
         return Change(shot=shot.id, take=take, action=Action.CREATE, quote=price, fingerprint=wanted, reasons=(reason,),
                       after=request)
+
+    def _new(self, shot: Shot, take: int) -> Reason:
+        """Why a take is made that nobody has made yet: where the shot has a clip already, a person wants another one."""
+        if not any(self._has_clip(shot.id, other) for other in range(1, take)):
+            return Reason(code=ReasonCode.NEW)
+        cut = shot.cut_take
+        words = "for the cut" if take == cut else f"t{cut} stays in the cut" if cut < take else ""
+        return Reason(code=ReasonCode.RETAKE_ASKED, detail=words)
+
+    def _has_clip(self, shot: ShotId, take: int) -> bool:
+        locked, job = self.world.lockfile.entries.get((shot, take)), self.world.jobs.get((shot, take))
+        return JobState.STORED in (locked.state if locked is not None else None, job.state if job is not None else None)
+
+    def _differences(self, before: Request, after: Request, shot: Shot) -> tuple[Reason, ...]:
+        """What changed from the locked request to the wanted one."""
+        frames = ((self.card.frames.first, shot.first_frame), (self.card.frames.last, shot.last_frame))
+        return _differences(before, after, self.card, {name: self._clip_name(frame) for name, frame in frames
+                                                       if isinstance(frame, ShotFrame)})
+
+    def _clip_name(self, frame: ShotFrame) -> str:
+        """The clip that a frame is taken from, by its shot, and by its take where there are several."""
+        return frame.shot if self.shots[frame.shot].takes == 1 else f"{frame.shot} t{self._take_of(frame)}"
 
     def _resume(self, shot: ShotId, take: int, entry: LockEntry, request: Request | None, wanted: Fingerprint | None) -> Change:
         code = ReasonCode.IN_DOUBT if entry.state is JobState.IN_DOUBT else ReasonCode.UNFINISHED
@@ -215,7 +235,7 @@ class _Planner:
         if request is None:
             reasons.append(Reason(code=ReasonCode.REMOVED))
         elif entry.fingerprint != wanted:
-            reasons.extend(_differences(entry.request, request, self.card))
+            reasons.extend(self._differences(entry.request, request, self.shots[shot]))
         # What may not have left yet can still cost all that was reserved for it; whatever has left is paid for already.
         price = NOTHING if entry.state is not JobState.INTENDED else Quote(credits=entry.estimated, words="reserved")
         return Change(shot=shot, take=take, action=Action.RESUME, quote=price, fingerprint=entry.fingerprint,
@@ -290,8 +310,8 @@ def is_stale(change: Change) -> bool:
     return fingerprint(change.after) != change.fingerprint
 
 
-def _differences(before: Request, after: Request, card: ModelCard) -> tuple[Reason, ...]:
-    """What changed from the locked request to the wanted one, most telling first."""
+def _differences(before: Request, after: Request, card: ModelCard, clips: Mapping[str, str]) -> tuple[Reason, ...]:
+    """What changed from the locked request to the wanted one, most telling first. `clips` are named that frames come from."""
     reasons = []
     if before.model != after.model:
         reasons.append(Reason(code=ReasonCode.MODEL_CHANGED, detail=f"{before.model} → {after.model}"))
@@ -307,10 +327,8 @@ def _differences(before: Request, after: Request, card: ModelCard) -> tuple[Reas
             reasons.append(Reason(code=ReasonCode.PARAMETER_CHANGED, detail=detail))
         elif name not in frames:
             reasons.append(Reason(code=ReasonCode.PARAMETER_CHANGED, detail=f"{name} {_short(old)} → {_short(new)}"))
-        elif str(new).startswith(PENDING):
-            reasons.append(Reason(code=ReasonCode.UPSTREAM_CHANGED, detail=str(new).split(":")[1]))
-        elif str(old).startswith("frame:") and str(new).startswith("frame:"):
-            reasons.append(Reason(code=ReasonCode.UPSTREAM_CHANGED))
+        elif str(new).startswith(PENDING) or (str(old).startswith("frame:") and str(new).startswith("frame:")):
+            reasons.append(Reason(code=ReasonCode.UPSTREAM_CHANGED, detail=clips.get(name, "")))
         else:
             reasons.append(Reason(code=ReasonCode.FRAME_CHANGED, detail=name))
     return tuple(reasons) or (Reason(code=ReasonCode.RETAKE_ASKED),)

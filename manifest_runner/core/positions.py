@@ -67,13 +67,14 @@ def position(path: str, text: str, offset: int) -> Source:
 
 def _place(document: Document, offset: int) -> Source:
     """The line and column of a character, quickly for many of one text."""
-    starts = _line_starts(document.text)
+    starts = line_starts(document.text)
     line = bisect_right(starts, offset)
     return Source(path=document.path, line=line, column=offset - starts[line - 1] + 1)
 
 
 @lru_cache(maxsize=8)
-def _line_starts(text: str) -> list[int]:
+def line_starts(text: str) -> list[int]:
+    """Where each line of a text begins, in characters. A line ends with LF, CR LF or CR."""
     return [0, *(end.end() for end in _LINE_END.finditer(text))]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -21,15 +21,20 @@ _COUNTED = ((Action.RESUME, "to resume"), (Action.FETCH, "to fetch"), (Action.KE
 
 def plan_text(plan: Plan, card: ModelCard, *, verbose: bool = False, priced: bool = True) -> str:
     """The whole plan. Takes that are kept are only counted, unless `verbose`; a draft is not `priced`."""
-    shown = [change for change in plan.changes if verbose or change.action is not Action.KEEP]
-    lines: list[str] = []
-    for change, line in zip(shown, columns([_row(change, priced) for change in shown]), strict=True):
-        symbol, colour = SYMBOLS[change.action]
-        lines.append(f"  {click.style(symbol, fg=colour, bold=True)} {line}")
-        lines.extend(f"        {text}" for text in _details(change))
+    lines = changes_text([change for change in plan.changes if verbose or change.action is not Action.KEEP], priced=priced)
     if lines:
         lines.append("")
     return "\n".join([*lines, summary(plan, card, priced=priced)])
+
+
+def changes_text(changes: Sequence[Change], *, priced: bool = True) -> list[str]:
+    """A line a take, and below it what changes in its prompt."""
+    lines: list[str] = []
+    for change, line in zip(changes, columns([_row(change, priced) for change in changes]), strict=True):
+        symbol, colour = SYMBOLS[change.action]
+        lines.append(f"  {click.style(symbol, fg=colour, bold=True)} {line}")
+        lines.extend(f"        {text}" for text in _details(change))
+    return lines
 
 
 def _row(change: Change, priced: bool) -> tuple[str, ...]:

@@ -46,6 +46,8 @@ def _reason(reason: Reason, card: ModelCard) -> str:
         return f"{'first' if reason.detail == card.frames.first else 'last'} {reason.code.value}"
     if reason.code is ReasonCode.PARAMETER_CHANGED:
         return code(reason.detail, 120)
+    if reason.code is ReasonCode.RETAKE_ASKED and reason.detail:
+        return f"{reason.code.value}: {html(reason.detail)}"
     return f"{reason.code.value} {code(reason.detail, 120)}" if reason.detail else reason.code.value
 
 

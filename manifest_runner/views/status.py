@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import click
 
 from manifest_runner.core.lifecycle import HOLDING
-from manifest_runner.core.model import Action, Change, Job, JobState, LockEntry, Plan
+from manifest_runner.core.model import Action, Change, Job, JobState, LockEntry, Plan, Shot
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.planning import Where
 from manifest_runner.core.pricing import format_credits, format_total
@@ -48,16 +48,33 @@ _PLANNED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """One take: what is known of it and what the plan would do."""
+    """One take: what is known of it and what the plan would do. `shot` is None where the manifest does not ask for the take."""
 
     change: Change
     job: Job | None
     remarks: tuple[str, ...] = ()
+    shot: Shot | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether its job succeeded without a clip: nothing that this program does brings one."""
         return self.job is not None and self.job.state is JobState.SUCCEEDED and bool(self.job.error)
+
+    @property
+    def has_siblings(self) -> bool:
+        return self.shot is not None and self.shot.takes > 1
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it goes into the cut."""
+        return self.shot is not None and self.shot.cut_take == self.change.take
+
+    @property
+    def mark(self) -> str:
+        """How a take of several is told that goes into the cut; nothing for the others, and for an only one."""
+        if self.shot is None or not self.is_cut or not (self.has_siblings or self.shot.circled):
+            return ""
+        return "circled" if self.shot.circled is not None else "in the cut"
 
     @property
     def words(self) -> str:
@@ -72,9 +89,16 @@ class Standing:
         return _PLANNED.get(self.change.action, "unfinished")
 
 
-def standings(plan: Plan, jobs: Mapping[Where, Job], card: ModelCard) -> list[Standing]:
-    return [Standing(change=change, job=jobs.get((change.shot, change.take)), remarks=_remarks(change.entry, card))
-            for change in plan.changes]
+def standings(plan: Plan, jobs: Mapping[Where, Job], card: ModelCard, shots: Sequence[Shot]) -> list[Standing]:
+    """Every take of a plan for these shots."""
+    asked = {shot.id: shot for shot in shots}
+
+    def shot_of(change: Change) -> Shot | None:
+        shot = asked.get(change.shot)
+        return shot if shot is not None and change.take <= shot.takes else None
+
+    return [Standing(change=change, job=jobs.get((change.shot, change.take)), remarks=_remarks(change.entry, card),
+                     shot=shot_of(change)) for change in plan.changes]
 
 
 def _remarks(entry: LockEntry | None, card: ModelCard) -> tuple[str, ...]:
@@ -92,18 +116,23 @@ def status_text(rows: Sequence[Standing], jobs: Mapping[Where, Job], plan: Plan,
                 *, verbose: bool = False, quiet: bool = False, priced: bool = True) -> str:
     """A line for every take that is not done (all with `verbose`), a summary, and what to type next.
 
-    Many takes that stand alike are one line; what a person must look at is named first. `quiet` leaves the summary alone.
+    Of a shot with several takes all are shown, as far as there is room. Many takes that stand alike are one line; what a person
+    must look at is named first. `quiet` leaves the summary alone.
     """
     summary = _summary(rows, jobs, plan, card, priced=priced)
     if quiet:
         return summary
-    shown = [row for row in rows if verbose or row.remarks or row.change.action is not Action.KEEP]
-    if not verbose and all(row.words == _PLANNED[Action.CREATE] for row in rows):
-        shown = []  # nothing is there yet: the summary says it
+    shown: Sequence[Standing] = []  # where nothing is there yet the summary says it
+    if verbose or any(row.words != _PLANNED[Action.CREATE] for row in rows):
+        shown = _with_siblings(rows, [row for row in rows if verbose or row.remarks or row.change.action is not Action.KEEP])
     lines = _table(shown) if verbose or len(shown) <= LINES else _grouped(shown)
     lines = [*(f"  {line}" for line in lines), *([""] if lines else []), summary]
-    lines += [f"next: {click.style(safe(command), bold=True)}{f'   ({why})' if why else ''}" for command, why in steps]
-    return "\n".join(lines)
+    return "\n".join([*lines, *steps_text(steps)])
+
+
+def steps_text(steps: Sequence[Step]) -> list[str]:
+    """A line for each command that may be typed next."""
+    return [f"next: {click.style(safe(command), bold=True)}{f'   ({safe(why)})' if why else ''}" for command, why in steps]
 
 
 def _summary(rows: Sequence[Standing], jobs: Mapping[Where, Job], plan: Plan, card: ModelCard, *, priced: bool) -> str:
@@ -117,8 +146,19 @@ def _summary(rows: Sequence[Standing], jobs: Mapping[Where, Job], plan: Plan, ca
     return f"{done:,} of {count(len(rows), 'take')} done. {money}."
 
 
+def _with_siblings(rows: Sequence[Standing], shown: Sequence[Standing]) -> Sequence[Standing]:
+    """Of shots with several takes all takes as well, as far as there is room: of every such shot, or of those that are shown
+    anyway."""
+    takes = {id(row) for row in shown}
+    names = {row.change.shot for row in shown}
+    wider = ([row for row in rows if id(row) in takes or row.has_siblings],
+             [row for row in rows if id(row) in takes or (row.has_siblings and row.change.shot in names)])
+    return next((wide for wide in wider if len(wide) <= LINES), shown)
+
+
 def _table(rows: Sequence[Standing]) -> list[str]:
-    return columns([(f"{safe(row.change.shot)} t{row.change.take}", safe(row.words), _job(row.job)) for row in rows])
+    return columns([(f"{safe(row.change.shot)} t{row.change.take} {row.mark}".rstrip(), safe(row.words), _job(row.job))
+                    for row in rows])
 
 
 def _grouped(rows: Sequence[Standing]) -> list[str]:
@@ -163,7 +203,8 @@ def status_dict(rows: Sequence[Standing], jobs: Mapping[Where, Job], steps: Sequ
                    "state": row.job.state.value if row.job is not None else None,
                    "job_id": row.job.job_id if row.job is not None else None,
                    "external_task_id": row.job.intent.external_task_id if row.job is not None else None,
-                   "error": row.job.error if row.job is not None else "", "remarks": list(row.remarks)} for row in rows],
+                   "error": row.job.error if row.job is not None else "", "remarks": list(row.remarks), "cut": row.is_cut,
+                   "circled": row.is_cut and row.shot is not None and row.shot.circled is not None} for row in rows],
         "charged": format(charged, "f"),
         "reserved": format(reserved, "f"),
         "next": [command for command, _ in steps],

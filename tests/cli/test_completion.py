@@ -22,7 +22,7 @@ model: kling-v3-omni
 shots:
   - id: SH0010
     prompt: one
-  - {id: "SH0020", prompt: two}
+  - {id: "SH0020", prompt: two, takes: 12}
   - prompt: three
     id: 'BR0010'   # the bridge
   - id: "SH-{{ weather }}"
@@ -126,6 +126,25 @@ def test_manifests_are_told_from_other_files_and_found_one_folder_down(folder: P
 
 def test_the_second_of_several_shots_is_completed_behind_its_comma(folder: Path) -> None:
     assert asked(folder, "manifest-runner render monsoon.yaml --only SH0010,BR") == ["SH0010,BR0010"]
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("manifest-runner circle monsoon.yaml SH00", ["SH0010", "SH0020"]),
+        ("manifest-runner circle monsoon.yaml SH0010:1 SH0020:1", ["SH0020:1", "SH0020:10", "SH0020:11", "SH0020:12"]),
+        ("manifest-runner circle monsoon.yaml SH0010 : 1 SH0020 : 1", ["1", "10", "11", "12"]),  # as bash tells it
+        ("manifest-runner circle monsoon.yaml SH0010 :", ["1"]),
+        ("manifest-runner circle monsoon.yaml SH0020 1", ["1", "10", "11", "12"]),
+        ("manifest-runner circle monsoon.yaml SH0010 ", ["1", "SH0010", "SH0020", "BR0010"]),
+        ("manifest-runner adopt monsoon.yaml SH0010:", ["SH0010:1"]),
+        ("manifest-runner circle monsoon.yaml nothing:", []),
+        ("manifest-runner circle monsoon.yaml :", []),
+        ("manifest-runner retake monsoon.yaml SH0010 BR", ["BR0010"]),
+    ],
+)
+def test_takes_are_completed_behind_their_shot(folder: Path, line: str, offered: list[str]) -> None:
+    assert asked(folder, line) == offered
 
 
 @pytest.mark.parametrize(

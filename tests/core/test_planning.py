@@ -252,3 +252,44 @@ def test_a_job_on_record_of_a_removed_shot_is_finished_before_its_take_is_droppe
     assert (change.action, change.entry) == (Action.RESUME, alive)
     (_, change) = plan_of(manifest, lock=lock, superseded=superseded, known=["other"]).changes
     assert change.action is Action.DROP
+
+
+TAKES = """shots:
+  - {id: A, prompt: x, takes: %s}
+  - {id: B, prompt: y, first_frame: {shot: A}}
+  - {id: C, prompt: z, first_frame: {shot: B}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("takes", "told"),
+    [
+        ("2", {"A2": "retake asked for the cut", "B1": "upstream take changed A t2", "C1": "upstream take changed B"}),
+        ("2, circled: 1", {"A2": "retake asked t1 stays in the cut"}),
+        ("3", {"A2": "retake asked", "A3": "retake asked for the cut", "B1": "upstream take changed A t3",
+               "C1": "upstream take changed B"}),
+    ],
+)  # fmt: skip
+def test_a_retake_says_whether_it_is_for_the_cut_and_what_follows_from_which_take(takes: str, told: dict[str, str]) -> None:
+    changes = plan_of(manifest_of(TAKES % takes), lock=rendered(manifest_of(TAKES % 1))).changes
+    reason = {f"{c.shot}{c.take}": f"{c.reasons[0].code.value} {c.reasons[0].detail}".strip() for c in changes}
+    assert {take: words for take, words in reason.items() if words != "unchanged"} == told
+
+
+def test_takes_of_a_shot_that_was_never_rendered_are_new_and_no_retakes() -> None:
+    assert reasons(manifest_of(TAKES % 2)) == {take: [ReasonCode.NEW] for take in ("A1", "A2", "B1", "C1")}
+
+
+def test_a_clip_that_only_the_ledger_knows_makes_another_take_a_retake() -> None:
+    request = plan_of(manifest_of(TAKES % 1)).changes[0].after
+    assert request is not None
+    known = {("A", 1): job(request, shot="A", state=JobState.STORED)}
+    assert reasons(manifest_of(TAKES % 2), jobs=known)["A2"] == [ReasonCode.RETAKE_ASKED]
+    failed = {("A", 1): job(request, shot="A", state=JobState.FAILED)}
+    assert reasons(manifest_of(TAKES % 2), jobs=failed)["A2"] == [ReasonCode.NEW]
+
+
+def test_another_circle_says_which_take_what_follows_will_be_made_from() -> None:
+    lock = rendered(manifest_of(TAKES % "2, circled: 1"))
+    (change,) = [c for c in plan_of(manifest_of(TAKES % "2, circled: 2"), lock=lock).changes if c.shot == "B"]
+    assert [(reason.code, reason.detail) for reason in change.reasons] == [(ReasonCode.UPSTREAM_CHANGED, "A t2")]

@@ -12,7 +12,7 @@ from manifest_runner.cli.commands.status import next_steps
 from manifest_runner.core.model import Job, JobState, Manifest, Plan, ShotId
 from manifest_runner.core.planning import Where
 from manifest_runner.core.requests import request_of
-from manifest_runner.views.status import standings, status_text
+from manifest_runner.views.status import standings, status_dict, status_text
 from tests.builders import CARD, entry, job, manifest_of, plan_of, rendered
 
 HEAD = "defaults: {duration: 5}\nshots:\n"
@@ -32,7 +32,7 @@ def text(manifest: Manifest, jobs: Mapping[tuple[str, int], Job] | None = None, 
          limit: Decimal | None = None, plan: Plan | None = None) -> str:
     plan = plan or plan_of(manifest, jobs=jobs)
     known: dict[Where, Job] = {(ShotId(shot), take): one for (shot, take), one in (jobs or {}).items()}
-    rows = standings(plan, known, CARD)
+    rows = standings(plan, known, CARD, manifest.shots)
     steps = next_steps(rows, plan, "show.yaml", limit=limit)
     return click.unstyle(status_text(rows, known, plan, CARD, steps, quiet=quiet, verbose=verbose))
 
@@ -116,3 +116,62 @@ def test_a_clip_that_is_not_in_its_place_comes_back_for_nothing() -> None:
     lock = {("S001", 1): entry(request_of(manifest.shots[0], CARD, {}), shot="S001")}
     said = text(manifest, plan=plan_of(manifest, lock=lock, files="missing"))
     assert said.splitlines()[-1] == "next: manifest-runner render show.yaml   (brings the clips back, for nothing)"
+
+
+TAKES = HEAD + "  - {id: S001, prompt: shot 1, takes: 2%s}\n  - {id: S002, prompt: shot 2}\n"
+
+
+def of_takes(text: str, *done: str) -> tuple[Manifest, Plan]:
+    """A manifest of which the takes named so (`S001:2`) are rendered."""
+    manifest = manifest_of(text)
+    lock = {where: entry for where, entry in rendered(manifest).items() if f"{where[0]}:{where[1]}" in done}
+    return manifest, plan_of(manifest, lock=lock)
+
+
+def test_takes_of_a_shot_are_shown_together_and_the_one_in_the_cut_is_marked() -> None:
+    manifest, plan = of_takes(TAKES % ", circled: 1", "S001:1", "S002:1")
+    assert text(manifest, plan=plan).splitlines()[:2] == ["  S001 t1 circled  done", "  S001 t2          not rendered"]
+    manifest, plan = of_takes(TAKES % "", "S001:1", "S002:1")
+    assert text(manifest, plan=plan).splitlines()[:2] == ["  S001 t1             done", "  S001 t2 in the cut  not rendered"]
+
+
+def test_takes_are_shown_too_where_all_is_done_and_a_shot_without_a_circle_is_named() -> None:
+    manifest, plan = of_takes(TAKES % ", circled: 1", "S001:1", "S001:2", "S002:1")
+    said = text(manifest, plan=plan).splitlines()
+    assert said[:3] == ["  S001 t1 circled  done", "  S001 t2          done", ""]
+    assert not any("circle show.yaml" in line for line in said)
+    manifest, plan = of_takes(TAKES % "", "S001:1", "S001:2", "S002:1")
+    assert text(manifest, plan=plan).splitlines()[-1] == (
+        "next: manifest-runner circle show.yaml S001:2   (none of its 2 takes is circled: the latest is in the cut)"
+    )
+
+
+def test_a_shot_of_a_matrix_is_not_named_for_a_circle_that_could_not_be_written() -> None:
+    manifest, plan = of_takes(TAKES % "", "S001:1", "S001:2", "S002:1")
+    rows = standings(plan, {}, CARD, manifest.shots)
+    assert any("circle" in step for step, _ in next_steps(rows, plan, "show.yaml"))
+    assert not any("circle" in step for step, _ in next_steps(rows, plan, "show.yaml", shared={ShotId("S001")}))
+
+
+def test_where_there_is_no_room_for_every_take_those_of_shots_that_are_shown_come_first() -> None:
+    many = "".join(f"  - {{id: S{n:03}, prompt: shot {n}, takes: 2}}\n" for n in range(1, 61))
+    manifest = manifest_of(HEAD + many)
+    lock = rendered(manifest)
+    del lock["S010", 2]
+    said = text(manifest, plan=plan_of(manifest, lock=lock)).splitlines()
+    assert said[:3] == ["  S010 t1             done", "  S010 t2 in the cut  not rendered", ""]
+
+
+def test_programs_are_told_which_take_is_in_the_cut_and_which_was_circled() -> None:
+    manifest, plan = of_takes(TAKES % ", circled: 1", "S001:1")
+    told = status_dict(standings(plan, {}, CARD, manifest.shots), {}, [])["takes"]
+    assert [(row["shot"], row["take"], row["cut"], row["circled"]) for row in told] == [
+        ("S001", 1, True, True), ("S001", 2, False, False), ("S002", 1, True, False)]
+
+
+def test_a_take_that_the_manifest_no_longer_asks_for_is_in_no_cut() -> None:
+    before = manifest_of(TAKES % "")
+    after = manifest_of((TAKES % "").replace(", takes: 2", ""))
+    plan = plan_of(after, lock=rendered(before))
+    assert [(row.change.take, row.mark, row.is_cut) for row in standings(plan, {}, CARD, after.shots)] == [
+        (1, "", True), (1, "", True), (2, "", False)]

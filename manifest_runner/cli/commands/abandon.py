@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from manifest_runner.cli.completing import complete_takes
 from manifest_runner.cli.decisions import decide, undecided
 from manifest_runner.cli.options import manifest_argument, setting_options
 from manifest_runner.core.lifecycle import Abandoned
@@ -14,7 +15,7 @@ from manifest_runner.views.text import safe
 
 @click.command()
 @manifest_argument
-@click.argument("take", metavar="SHOT[:TAKE]")
+@click.argument("take", metavar="SHOT[:TAKE]", shell_complete=complete_takes)
 @click.option("--release", is_flag=True, help="The gateway is known to have no such job: its credits are free again.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @setting_options("state-dir")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from manifest_runner.cli.completing import complete_takes
 from manifest_runner.cli.decisions import decide, undecided
 from manifest_runner.cli.options import manifest_argument, setting_options
 from manifest_runner.cli.words import command
@@ -15,7 +16,7 @@ from manifest_runner.views.text import safe
 
 @click.command()
 @manifest_argument
-@click.argument("take", metavar="SHOT[:TAKE]")
+@click.argument("take", metavar="SHOT[:TAKE]", shell_complete=complete_takes)
 @click.argument("job_id", metavar="JOB_ID")
 @setting_options("state-dir")
 def adopt(manifest: str, take: str, job_id: str, state_dir: str | None) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from manifest_runner.adapters.files import write_atomically
+from manifest_runner.adapters.files import rewrite
 from manifest_runner.cli.options import manifests_argument, output_options
 from manifest_runner.cli.several import each
 from manifest_runner.core.characters import decode
@@ -42,8 +42,7 @@ def _one(manifest: str, *, check: bool, diff: bool, quiet: bool) -> int:
         click.echo(f"{safe(manifest)}: not laid out", err=diff)
     if check or diff:
         return int(ExitCode.DIFFERENCES if check else ExitCode.DONE)
-    target = path.resolve()  # a link stays a link
-    write_atomically(target, after.encode(), target.stat().st_mode & 0o7777)
+    rewrite(path, after.encode())
     if not quiet:
         click.echo(f"{safe(manifest)}: laid out")
     return int(ExitCode.DONE)

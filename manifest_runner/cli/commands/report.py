@@ -37,9 +37,9 @@ def report(manifest: str, draft: bool, out: str | None, against: str | None, emb
     to = _target(project, show, out)
     clips = Clips(project, show, planned, to, embed=embed, quiet=quiet)
     before = None if against is None else before_of(project, show, against, clips)
-    review = Review(manifest=show.manifest, card=show.card, plan=planned.plan, lockfile=planned.lockfile,
-                    rows=standings(planned.plan, planned.jobs, show.card), clips=clips.now(), draft=draft, before=before,
-                    pictures=pictures_of(project, show))
+    rows = standings(planned.plan, planned.jobs, show.card, show.manifest.shots)
+    review = Review(manifest=show.manifest, card=show.card, plan=planned.plan, lockfile=planned.lockfile, rows=rows,
+                    clips=clips.now(), draft=draft, before=before, pictures=pictures_of(project, show))
     name = " ".join(part for part in (show.manifest.show, show.manifest.sequence) if part)
     page = report_page(report_data(review), {part: page_part(part) for part in PARTS}, clips=clips.embedded,
                        title=f"{safe(name)} – {'draft ' if draft else ''}review")

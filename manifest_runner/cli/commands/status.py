@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 import click
@@ -14,9 +15,9 @@ from manifest_runner.cli.completing import complete_manifests
 from manifest_runner.cli.main import COMMANDS
 from manifest_runner.cli.options import output_options, setting_options
 from manifest_runner.cli.planner import overruled, plan_project
-from manifest_runner.cli.project import Project, repository_root
+from manifest_runner.cli.project import Project, Show, repository_root
 from manifest_runner.cli.words import command, decisions
-from manifest_runner.core.model import Action, JobState, Plan
+from manifest_runner.core.model import Action, JobState, Plan, ShotId
 from manifest_runner.core.pricing import format_credits
 from manifest_runner.errors import UsageError
 from manifest_runner.views.escaping import json_text
@@ -47,10 +48,10 @@ def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool
     project = Project(manifest, named, draft=draft)
     show = project.load()
     planned = plan_project(project, show)
-    rows = standings(planned.plan, planned.jobs, show.card)
+    rows = standings(planned.plan, planned.jobs, show.card, show.manifest.shots)
     limits = (project.settings.credits("max-credits"), show.manifest.limits.credits)
     limit = min((limit for limit in limits if limit is not None), default=None)
-    steps = next_steps(rows, planned.plan, manifest, draft=draft, limit=limit)
+    steps = next_steps(rows, planned.plan, manifest, draft=draft, limit=limit, shared=_sharing(show))
     if as_json:
         told = status_dict(rows, planned.jobs, steps)
         click.echo(json_text(json.dumps(told, ensure_ascii=False, indent=2)))
@@ -63,12 +64,14 @@ def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool
 
 
 def next_steps(rows: Sequence[Standing], plan: Plan, manifest: str, *, draft: bool = False,
-               limit: Decimal | None = None) -> list[Step]:
-    """What is sensible to type now: first what a person must decide, then how to go on. `limit` is what a run may spend."""
+               limit: Decimal | None = None, shared: Collection[ShotId] = ()) -> list[Step]:
+    """What is sensible to type now: first what a person must decide, then how to go on. `limit` is what a run may spend; the
+    takes of `shared` shots are not circled one by one."""
     steps = _decisions(rows, manifest)
     todo = [row for row in rows if row.change.action is not Action.KEEP]
     if not todo:
-        return [(command(verb, manifest, draft=draft), "") for verb in ("reel", "report") if verb in COMMANDS]
+        return [*((command(verb, manifest, draft=draft), "") for verb in ("reel", "report") if verb in COMMANDS),
+                *_choices([row for row in rows if row.change.shot not in shared], manifest, draft)]
     if all(_state(row) is JobState.IN_DOUBT or row.is_empty for row in todo):
         return steps
     fresh = any(row.change.action in (Action.CREATE, Action.REPLACE) for row in todo)
@@ -82,6 +85,20 @@ def next_steps(rows: Sequence[Standing], plan: Plan, manifest: str, *, draft: bo
     if limit is not None and plan.total > limit:
         why += f", and a run may spend {format_credits(limit)}: --max-credits, or limits.credits in the manifest"
     return [*steps, (command("plan", manifest), ""), (command("render", manifest), why)]
+
+
+def _sharing(show: Show) -> Collection[ShotId]:
+    """The shots that share their entry of the manifest with others."""
+    entries = Counter(came.shot for came in show.origins.shots)
+    return {shot.id for shot, came in zip(show.manifest.shots, show.origins.shots, strict=True) if entries[came.shot] > 1}
+
+
+def _choices(rows: Sequence[Standing], manifest: str, draft: bool) -> list[Step]:
+    """The first shot of which nobody has chosen a take yet. What is shown to type keeps the cut as it is."""
+    open_ = [row for row in rows if row.is_cut and row.has_siblings and row.shot is not None and row.shot.circled is None]
+    return [(command("circle", manifest, f"{row.change.shot}:{row.change.take}", draft=draft),
+             f"none of its {row.change.take} takes is circled: the latest is in the cut"
+             f"{f'; the same for {len(open_) - 1} more' if len(open_) > 1 else ''}") for row in open_[:1]]
 
 
 def _decisions(rows: Sequence[Standing], manifest: str) -> list[Step]:
