@@ -321,9 +321,23 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What looking at every frame of a clip found: how many decode without an error, the share of them that is black (0..1),
+    and the longest time in seconds in which nothing moves. Both are rounded to a thousandth."""
+
+    decoded: int
+    black: float
+    still: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaFacts:
     """What a probe found in a clip: container and codec names, size in pixels, duration in seconds, frames, and the frame
-    rate as a fraction in text (`24/1`). Durations are rounded to a thousandth."""
+    rate as a fraction in text (`24/1`). Durations are rounded to a thousandth.
+
+    `measured` is for the verdict about the clip and known to whoever fetched it; the lockfile has the verdict instead, and two
+    records of a clip are the same with and without it.
+    """
 
     container: str
     codec: str
@@ -332,6 +346,7 @@ class MediaFacts:
     duration: float
     frames: int
     frame_rate: str
+    measured: Measured | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
