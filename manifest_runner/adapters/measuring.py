@@ -26,8 +26,8 @@ NOISE, NOISY_SHARE = 2, 0.001
 """Two frames are alike where no more than this share of their pixels differs by more than this many code values."""
 
 GRID, GRID_NOISE, PIXEL_NOISE = 48, 2, 32
-"""A picture stands still as long as no cell of a grid of this many by this many cells, on average, and no pixel, is further from
-the picture with which the stillness began than this many code values. A key frame changes grain and edges, and no more."""
+"""A picture stands still as long as no cell of a grid of this many by this many cells, on average, and no pixel, is further
+from the picture with which the stillness began than this many code values. A key frame changes grain and edges, and no more."""
 
 
 class Measuring:
@@ -63,7 +63,8 @@ class Measuring:
         else:
             restless = _differing(lines, self._last) > NOISY_SHARE
             # One restless frame may be a key frame; after two in a row something moves.
-            if (restless and self._restless) or _most(cells, self._cells) > GRID_NOISE or _most(lines, self._anchor) > PIXEL_NOISE:
+            if ((restless and self._restless) or _most(cells, self._cells) > GRID_NOISE
+                    or _most(lines, self._anchor) > PIXEL_NOISE):
                 self._start(lines, cells, time)
             self._restless = restless
         self._last = lines

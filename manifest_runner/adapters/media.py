@@ -1,4 +1,5 @@
-"""Reads clips with PyAV: what they are, whether they are whole, what can be seen in them, and exactly their first and last frame.
+"""Reads clips with PyAV: what they are, whether they are whole, what can be seen in them, and exactly their first and last
+frame.
 
 Laws: nothing is believed of a name; a clip whose last bytes are missing is an error and never a shorter clip. A frame is
 decoded, never taken from the nearest key frame, and its colours are off by no more than rounding. Everything foreign becomes a
@@ -193,7 +194,8 @@ def _whole_frames(clip: Path, container: InputContainer, stream: VideoStream, se
 
 
 def _decoded(packet: av.Packet[VideoStream]) -> list[av.VideoFrame]:
-    """The frames that a packet completes; none where its bytes make no sense, which is for the verdict about the clip to say."""
+    """The frames that a packet completes; none where its bytes make no sense, which is for the verdict about the clip to
+    say."""
     try:
         return packet.decode()
     except av.error.InvalidDataError:

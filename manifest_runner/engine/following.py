@@ -1,7 +1,8 @@
 """From a job id to bytes on disk: poll, settle, download, check, store.
 
 Laws: a job that the gateway no longer names is never submitted again; what the job document says was charged is the truth;
-bytes are complete and decodable before they are stored, and stored before the ledger says so.
+bytes are complete, and can be decoded at least in part, before they are stored, and stored before the ledger says so. What is
+damaged in them was paid for as it is: after a second look it comes home, and the verdict about it says so.
 """
 
 from __future__ import annotations
@@ -128,6 +129,9 @@ async def bring(job_id: JobId, document: JobDocument | None, name: str, scratch_
                 raise
             document = None if isinstance(error, DownloadError) and error.expired else document
             await outside.clock.sleep(backoff(attempt, outside.clock.jitter()))
+            continue
+        if attempt == 0 and facts.measured is not None and facts.measured.decoded < facts.frames:
+            await anyio.Path(scratch).unlink(missing_ok=True)  # perhaps it was damaged on its way
             continue
         return await outside.store.keep(scratch, name, facts, sha256=sha256)
     raise AssertionError("the last try returns or raises")

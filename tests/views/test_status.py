@@ -32,7 +32,7 @@ def text(manifest: Manifest, jobs: Mapping[tuple[str, int], Job] | None = None, 
          limit: Decimal | None = None, plan: Plan | None = None) -> str:
     plan = plan or plan_of(manifest, jobs=jobs)
     known: dict[Where, Job] = {(ShotId(shot), take): one for (shot, take), one in (jobs or {}).items()}
-    rows = standings(plan, known, CARD)
+    rows = standings(plan, known, manifest)
     steps = next_steps(rows, plan, "show.yaml", limit=limit)
     return click.unstyle(status_text(rows, known, plan, CARD, steps, quiet=quiet, verbose=verbose))
 
