@@ -108,7 +108,7 @@ def _seen(facts: MediaFacts, rules: ClipRules) -> Iterator[ClipFinding]:
         share = "all" if measured.black == 1 else f"{measured.black:.0%}"
         yield ClipFinding(code="black", words=f"{share} of it is black")
     elif rules.still is not None and facts.duration and measured.still > rules.still * facts.duration:
-        yield ClipFinding(code="frozen", words=f"nothing moves in it for {measured.still:.1f} of {facts.duration:g} s")
+        yield ClipFinding(code="frozen", words=f"nothing moves for {measured.still:.3g} of its {facts.duration:g} s")
 
 
 def is_open(change: Change, shot: Shot | None) -> bool:

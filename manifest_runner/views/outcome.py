@@ -40,7 +40,8 @@ def report_text(report: Report, card: ModelCard, *, draft: bool, missing: Decima
         lines.append(click.style("stopped: ", fg="red", bold=True) + safe(report.halted.message))
         if report.halted.hint:
             lines.append(f"  hint: {safe(report.halted.hint)}")
-    parts = [f"{len(report.of(Ending.DONE))} done"]
+    news = sum(outcome.found for outcome in report.outcomes)
+    parts = [f"{len(report.of(Ending.DONE))} done{f' ({news} to look at)' if news else ''}"]
     parts += [f"{len(found)} {ending.value}" for ending in _ORDER if (found := report.of(ending))]
     money = "A draft costs nothing." if draft else f"{format_total(report.charged, card)} charged."
     lines.append(f"{', '.join(parts)} of {count(len(report.outcomes), 'take')}. {money}")
