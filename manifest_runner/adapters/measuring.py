@@ -22,10 +22,10 @@ LINES = 180
 BLACK_LEVEL, BLACK_SHARE = 0.05, 0.995
 """A frame is black where this share of its pixels is no brighter than this share of the way from black to white."""
 
-NOISE, NOISY_SHARE = 2, 0.001
+NOISE, NOISY_SHARE = 2, 0.005
 """Two frames are alike where no more than this share of their pixels differs by more than this many code values."""
 
-GRID, GRID_NOISE, PIXEL_NOISE = 48, 2, 32
+GRID, GRID_NOISE, PIXEL_NOISE = 24, 2, 32
 """A picture stands still as long as no cell of a grid of this many by this many cells, on average, and no pixel, is further
 from the picture with which the stillness began than this many code values. A key frame changes grain and edges, and no more."""
 
