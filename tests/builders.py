@@ -10,6 +10,7 @@ from manifest_runner.core import expansion
 from manifest_runner.core.fingerprint import fingerprint
 from manifest_runner.core.model import (
     Artifact,
+    ClipFinding,
     Diagnostic,
     ExternalTaskId,
     Intent,
@@ -24,6 +25,7 @@ from manifest_runner.core.model import (
     Request,
     ShotId,
     TakeKey,
+    Verdict,
 )
 from manifest_runner.core.planning import World, make_plan
 from manifest_runner.core.validation import check
@@ -76,6 +78,11 @@ def entry(request: Request, *, shot: str, take: int = 1, state: JobState = JobSt
                      external_task_id=ExternalTaskId(f"{shot}_t{take}.a{attempt}.id"), job_id=JobId(f"job_{shot}_{take}"),
                      estimated=Decimal(145), charged=Decimal(145) if stored else None,
                      outputs=(clip(f"renders/test/{shot}_t{take}.mp4", content),) if stored else ())
+
+
+def verdict(words: str, code: str = "black", *, accepted: bool = False) -> Verdict:
+    """One thing in which a clip is other than asked."""
+    return Verdict(accepted=accepted, findings=(ClipFinding(code=code, words=words),))
 
 
 def job(request: Request, *, shot: str, take: int = 1, state: JobState, attempt: int = 1, error: str = "") -> Job:

@@ -22,6 +22,7 @@ from manifest_runner.core.model import (
     JobId,
     JobState,
     LockEntry,
+    Measured,
     MediaFacts,
     Request,
     ShotId,
@@ -150,4 +151,10 @@ def _plain(value: object) -> object:
 
 def _artifact(item: dict[str, Any]) -> Artifact:
     media = item.pop("media")
-    return Artifact(**item, media=None if media is None else MediaFacts(**media))
+    return Artifact(**item, media=None if media is None else _media(media))
+
+
+def _media(facts: dict[str, Any]) -> MediaFacts:
+    """The facts of a clip; one that was stored before frames were looked at has none about them."""
+    measured = facts.pop("measured", None)
+    return MediaFacts(**facts, measured=None if measured is None else Measured(**measured))

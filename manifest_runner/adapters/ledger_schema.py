@@ -22,7 +22,7 @@ from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT
 from manifest_runner.core.model import JobState
 from manifest_runner.errors import LedgerError
 
-VERSION = 3
+VERSION = 4
 """`PRAGMA user_version`: raised with every change that an older program could not live with."""
 
 APPLICATION = 0x4D524C47
@@ -84,6 +84,7 @@ CREATE TABLE waiters (
     3: """
 ALTER TABLE meters ADD COLUMN late TEXT NOT NULL DEFAULT '[]';
 """,
+    4: "",  # the shape is the same; what is written in `jobs.artifacts` now says what was measured of a clip
 }
 
 

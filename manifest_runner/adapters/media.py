@@ -1,15 +1,17 @@
-"""Reads clips with PyAV: what they are, whether they are whole, and exactly their first and last frame.
+"""Reads clips with PyAV: what they are, whether they are whole, what can be seen in them, and exactly their first and last
+frame.
 
 Laws: nothing is believed of a name; a clip whose last bytes are missing is an error and never a shorter clip. A frame is
-decoded, never taken from the nearest key frame. Everything foreign becomes a `MediaError` that names the file.
+decoded, never taken from the nearest key frame, and its colours are off by no more than rounding. Everything foreign becomes a
+`MediaError` that names the file.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,11 +21,20 @@ from manifest_runner.errors import MediaError, MissingExtra
 try:
     import av
     from av.container import InputContainer
-    from av.video.reformatter import Colorspace
+    from av.video.reformatter import Colorspace, Interpolation
     from av.video.stream import VideoStream
     from PIL import Image
+
+    from manifest_runner.adapters.measuring import Measuring
 except ImportError as missing:
     raise MissingExtra("video", "reading clips") from missing
+
+_EXACT = (Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
+          | Interpolation.FULL_CHR_H_INP)
+"""How colours are worked out. By its usual short cuts swscale is off by up to 4 of 255, and each link of a chain adds to it."""
+
+See = Callable[[av.VideoFrame], None]
+"""Told of each frame in the order in which they are shown."""
 
 _MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU624, 6: Colorspace.SMPTE170M, 7: Colorspace.SMPTE240M,
              9: Colorspace.BT2020}
@@ -47,10 +58,19 @@ class PyAvMedia:
 
 
 def probe(clip: Path) -> MediaFacts:
-    """Facts of a clip, after reading all its packets and decoding its first frame; raises `MediaError`.
+    """Facts of a clip after decoding every frame of it, once; raises `MediaError`."""
+    measuring = Measuring()
+    found = _facts(clip, measuring.see)
+    return replace(found, measured=measuring.measured())
 
-    Where the container does not say how many frames there are, all of them are decoded and counted.
-    """
+
+def outline(clip: Path) -> MediaFacts:
+    """The facts without `measured`, for clips that are known: all packets are read and the first frame is decoded. Raises
+    `MediaError`."""
+    return _facts(clip, None)
+
+
+def _facts(clip: Path, see: See | None) -> MediaFacts:
     with opened(clip) as (container, stream):
         rate = stream.average_rate or stream.guessed_rate
         if not rate:
@@ -58,7 +78,7 @@ def probe(clip: Path) -> MediaFacts:
         name = _container_name(container.format.name)
         if name == "mp4":
             _check_boxes(clip)
-        frames = _whole_frames(clip, container, stream)
+        frames = _whole_frames(clip, container, stream, see)
         if stream.duration is not None and stream.time_base is not None:
             duration = stream.duration * stream.time_base
         else:
@@ -105,7 +125,7 @@ def opened(clip: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 def picture(decoded: av.VideoFrame) -> Image.Image:
     """A decoded frame as an RGB picture in the colours that it was made with."""
-    rgb = decoded.reformat(format="rgb24", src_colorspace=colour_matrix(decoded))
+    rgb = decoded.reformat(format="rgb24", src_colorspace=colour_matrix(decoded), interpolation=_EXACT)
     plane = rgb.planes[0]
     return Image.frombytes("RGB", (rgb.width, rgb.height), bytes(plane), "raw", "RGB", plane.line_size)
 
@@ -149,30 +169,34 @@ def _check_boxes(clip: Path) -> None:
             at += length
 
 
-def _whole_frames(clip: Path, container: InputContainer, stream: VideoStream) -> int:
-    """How many frames the clip shows. Raises `MediaError` where some of them are cut off."""
-    if not stream.frames:
-        return _counted(clip, container, stream)
-    promised = len(stream.index_entries)
-    packets = shown = 0
-    decoded = False
+def _whole_frames(clip: Path, container: InputContainer, stream: VideoStream, see: See | None) -> int:
+    """How many frames the clip shows, each given to `see` where it can be decoded; without it no more than the first is decoded
+    where the container knows their number. Raises `MediaError` where some of them are cut off, or none can be decoded."""
+    promised = len(stream.index_entries) if stream.frames else 0
+    packets = shown = decoded = 0
     for packet in container.demux(stream):
-        if packet.dts is None and not packet.size:  # the flush at the end
-            continue
+        is_end = packet.dts is None and not packet.size  # what the decoder still holds comes out of it
         if packet.is_corrupt:
             break
-        packets += 1
-        shown += not packet.is_discard
-        decoded = decoded or bool(packet.decode())
+        packets += not is_end
+        shown += not is_end and not packet.is_discard
+        if see is None and promised and decoded:
+            continue
+        for found in _decoded(packet):
+            decoded += 1
+            if see is not None:
+                see(found)
     if packets < promised:
         raise MediaError(f"{clip.name}: cut off after {packets} of {promised} frames")
-    if not decoded and not stream.codec_context.decode(None):
+    if not decoded:
         raise MediaError(f"{clip.name}: no frame can be decoded")
-    return shown
+    return shown if promised else decoded
 
 
-def _counted(clip: Path, container: InputContainer, stream: VideoStream) -> int:
-    count = sum(1 for _ in container.decode(stream))
-    if not count:
-        raise MediaError(f"{clip.name}: no frame can be decoded")
-    return count
+def _decoded(packet: av.Packet[VideoStream]) -> list[av.VideoFrame]:
+    """The frames that a packet completes; none where its bytes make no sense, which is for the verdict about the clip to
+    say."""
+    try:
+        return packet.decode()
+    except av.error.InvalidDataError:
+        return []

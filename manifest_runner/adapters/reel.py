@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from manifest_runner.adapters.media import colour_matrix, frame_rate, opened, picture, probe
+from manifest_runner.adapters.media import colour_matrix, frame_rate, opened, outline, picture
 from manifest_runner.core.model import MediaFacts
 from manifest_runner.errors import MediaError, MissingExtra
 
@@ -63,7 +63,7 @@ def cut_reel(segments: Sequence[Segment], to: Path, *, on_progress: Callable[[in
     """
     if not segments:
         raise MediaError(f"{to.name}: a reel of no clips")
-    first = probe(segments[0].clip)
+    first = outline(segments[0].clip)
     rate, size = frame_rate(first), (first.width - first.width % 2, first.height - first.height % 2)
     parts = [_part(segment, rate) for segment in segments]
     part_file = to.with_name(f".{to.name}.{os.getpid()}.part")
@@ -75,11 +75,11 @@ def cut_reel(segments: Sequence[Segment], to: Path, *, on_progress: Callable[[in
     finally:
         with suppress(OSError):
             part_file.unlink(missing_ok=True)
-    return probe(to)
+    return outline(to)
 
 
 def _part(segment: Segment, film_rate: Fraction) -> _Part:
-    facts = probe(segment.clip)
+    facts = outline(segment.clip)
     rate = frame_rate(facts)
     first = round(segment.start * rate)
     stop = facts.frames if segment.end is None else min(facts.frames, round(segment.end * rate))
@@ -200,7 +200,7 @@ def contact_strip(clips: Sequence[tuple[str, Path]], to: Path, *, columns: int =
 
 def _middle(clip: Path) -> Image.Image:
     """The middle frame of a clip, small enough to keep many."""
-    middle = probe(clip).frames // 2
+    middle = outline(clip).frames // 2
     with opened(clip) as (container, stream):
         for index, decoded in enumerate(container.decode(stream)):
             if index == middle:

@@ -20,6 +20,7 @@ from manifest_runner.core.model import (
     Manifest,
     Plan,
     ShotId,
+    TakeKey,
 )
 from manifest_runner.core.planning import Where, World, is_overruled, make_plan
 from manifest_runner.errors import UsageError
@@ -57,10 +58,20 @@ def plan_project(project: Project, show: Show, *, only: Collection[str] = (), ac
 
 
 def lagging(planned: Planned) -> dict[Where, LockEntry]:
-    """Takes that are kept because the ledger has them, with the block that the lockfile does not have (yet)."""
+    """Takes that are kept, with the block that the lockfile does not have (yet): the ledger's, or with another verdict."""
     return {(change.shot, change.take): change.entry for change in planned.plan.changes
             if change.action is Action.KEEP and change.entry is not None
             and change.entry is not planned.lockfile.entries.get((change.shot, change.take))}
+
+
+def catch_up(project: Project, planned: Planned) -> int:
+    """Write the blocks that the lockfile does not have (yet), and return how many: those of a run that was killed before its
+    last write, and what the manifest says of a clip since, such as that its take is accepted."""
+    behind = lagging(planned)
+    if behind:
+        project.lock_writer().write({TakeKey(manifest=project.name, shot=shot, take=take): entry
+                                     for (shot, take), entry in behind.items()})
+    return len(behind)
 
 
 def overruled(planned: Planned) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,17 +16,18 @@ import click
 from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular
 from manifest_runner.cli import session
-from manifest_runner.cli.planner import Planned, lagging, plan_project
+from manifest_runner.cli.planner import Planned, catch_up, plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.stores import frames_unreachable
 from manifest_runner.cli.trust import check_gateway, refuse_claims
 from manifest_runner.cli.words import command, decisions
-from manifest_runner.core.model import Action, Limits, Plan, TakeKey
+from manifest_runner.core.model import Action, Change, Limits, Plan
 from manifest_runner.core.outcome import Ending, Report
 from manifest_runner.core.planfile import differences
 from manifest_runner.core.planning import Where, is_stale
 from manifest_runner.core.pricing import format_total
 from manifest_runner.core.running import Bounds, Running
+from manifest_runner.core.verdict import open_takes
 from manifest_runner.engine import Options, Outside, execute
 from manifest_runner.errors import ExitCode, StalePlan, UsageError
 from manifest_runner.views.diagnostics import as_text
@@ -42,7 +44,7 @@ from manifest_runner.views.outcome import (
 )
 from manifest_runner.views.plan import plan_text, summary
 from manifest_runner.views.progress import Lines, Progress
-from manifest_runner.views.status import Step
+from manifest_runner.views.status import Step, to_look_at, to_look_at_dicts
 from manifest_runner.views.text import count, safe
 
 ROUNDS = 5
@@ -106,7 +108,7 @@ class Rendering:
                 self._check_saved(planned.plan)
             plan, last = self._round(planned.plan)
             if plan.is_empty:
-                self._catch_up(planned)
+                catch_up(self.project, planned)
                 return self._nothing_to_do(plan, show) if number == 0 else code
             self._approve(plan, show)
             ended = self._carry_out(replace(planned, plan=plan), show)
@@ -151,21 +153,29 @@ class Rendering:
                             hint="nothing was submitted; render without --plan, then plan and review again",
                             next_commands=[command("status", self.project.shown)])
 
-    def _catch_up(self, planned: Planned) -> None:
-        """Write what the lockfile lacks although nothing is left to do: a run may be killed when its clips are stored and its
-        last write of the lockfile is still to come."""
-        behind = lagging(planned)
-        if behind:
-            name = self.project.name
-            entries = {TakeKey(manifest=name, shot=shot, take=take): entry for (shot, take), entry in behind.items()}
-            self.project.lock_writer().write(entries)
-
     def _nothing_to_do(self, plan: Plan, show: Show) -> ExitCode:
+        """What is other than asked was told when it came home, and does not fail a run that has nothing to do with it; it is
+        said again."""
+        takes = open_takes(plan, show.manifest)
+        steps = decisions(self.project.shown, to_look_at=self._judging(takes))
         if self.asked.as_json:
-            self.told.append({"takes": [], "charged": "0", "stopped": None, "next": []})
+            self.told.append({"takes": [], "charged": "0", "stopped": None, "to_look_at": to_look_at_dicts(takes),
+                              "next": [step for step, _ in steps]})
         else:
             click.echo(summary(plan, show.card, priced=not self.project.draft))
+            if takes:
+                session.warn(to_look_at(takes))
+            self._say_steps(steps)
         return ExitCode.DONE
+
+    def _say_steps(self, steps: Sequence[Step]) -> None:
+        if not self.asked.quiet:
+            for step, why in steps:
+                session.warn(f"next: {safe(step)}{f'   ({why})' if why else ''}")
+
+    def _judging(self, changes: Sequence[Change]) -> list[tuple[str, int]]:
+        """Takes that a person may circle or retake; in a draft none, since the manifest is for the clips that are paid for."""
+        return [] if self.project.draft else [(change.shot, change.take) for change in changes]
 
     def _approve(self, plan: Plan, show: Show) -> None:
         """Show the plan, and ask where it costs something."""
@@ -216,23 +226,29 @@ class Rendering:
                 session.warn(f"stopped; continue with: {safe(again)}")
             return ExitCode.INTERRUPTED
         self.halted = report.halted is not None
-        steps = self._steps(report)
+        known = open_takes(planned.plan, show.manifest)  # since before this run
+        steps = self._steps(report, planned.plan, known)
         short = missing(report, planned.plan)
         if self.asked.as_json:
-            self.told.append({**report_dict(report), "over_budget": format(short, "f"), "next": [step for step, _ in steps]})
+            self.told.append({**report_dict(report), "over_budget": format(short, "f"), "to_look_at": to_look_at_dicts(known),
+                              "next": [step for step, _ in steps]})
         else:
             click.echo(report_text(report, show.card, draft=self.project.draft, missing=short))
-            if not self.asked.quiet:
-                for step, why in steps:
-                    session.warn(f"next: {safe(step)}{f'   ({why})' if why else ''}")
+            if known:
+                session.warn(to_look_at(known))
+            self._say_steps(steps)
         return exit_code(report)
 
-    def _steps(self, report: Report) -> list[Step]:
-        """What is sensible to type now, and when: what a person must decide first, then how to go on."""
+    def _steps(self, report: Report, plan: Plan, known: Sequence[Change]) -> list[Step]:
+        """What is sensible to type now, and when: what a person must decide first, then how to go on. `known` are takes whose
+        clips were to be looked at before the run."""
         shown, draft = self.project.shown, self.project.draft
-        empty = [outcome.key for outcome in report.of(Ending.FAILED) if paid_and_empty(outcome)]
-        steps = decisions(shown, in_doubt=[(outcome.key.shot, outcome.key.take) for outcome in report.of(Ending.IN_DOUBT)],
-                          empty=[(key.shot, key.take) for key in empty])
+        found = [change for change, outcome in zip(plan.changes, report.outcomes, strict=True)
+                 if outcome.found and outcome.verdict is not None and not outcome.verdict.accepted]
+        steps = decisions(
+            shown, in_doubt=[(outcome.key.shot, outcome.key.take) for outcome in report.of(Ending.IN_DOUBT)],
+            empty=[(outcome.key.shot, outcome.key.take) for outcome in report.of(Ending.FAILED) if paid_and_empty(outcome)],
+            to_look_at=self._judging([*found, *known]))
         failed, why = [outcome for outcome in report.of(Ending.FAILED) if not paid_and_empty(outcome)], ""
         if report.halted is not None:
             why = "once that is mended"

@@ -63,7 +63,7 @@ class Desk:
                         pinned=pinned(show.manifest, turned), steps=onward(decided, plan))
 
     def _unseen(self, shot: ShotId, take: int) -> str | None:
-        rows = standings(self.planned.plan, self.planned.jobs, self.show.card, self.show.manifest.shots)
+        rows = standings(self.planned.plan, self.planned.jobs, self.show.manifest)
         row = next(row for row in rows if (row.change.shot, row.change.take) == (shot, take))
         entry = row.change.entry
         return None if entry is not None and entry.state is JobState.STORED and entry.outputs else row.words

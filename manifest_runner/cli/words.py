@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manifest_runner.cli.main import COMMANDS
 from manifest_runner.errors import UsageError
 
 if TYPE_CHECKING:  # start-up: every command passes here
@@ -36,10 +37,10 @@ _NAMED = 3
 """Takes of a kind for which commands are shown; beyond these one sees how it goes."""
 
 
-def decisions(manifest: str, *, in_doubt: Iterable[tuple[str, int]], empty: Iterable[tuple[str, int]],
-              missing: Iterable[tuple[str, int]] = ()) -> list[Step]:
-    """What only a person can settle about these takes (shot and number): whose answer was lost, whose job has no clip, and
-    whose job the gateway does not know (any more)."""
+def decisions(manifest: str, *, in_doubt: Iterable[tuple[str, int]] = (), empty: Iterable[tuple[str, int]] = (),
+              missing: Iterable[tuple[str, int]] = (), to_look_at: Iterable[tuple[str, int]] = ()) -> list[Step]:
+    """What only a person can settle about these takes (shot and number): whose answer was lost, whose job has no clip, whose
+    job the gateway does not know (any more), and whose clip is other than asked."""
     steps: list[Step] = []
     for take in _few(in_doubt):
         steps += [(command("adopt", manifest, take, "JOB_ID"), "where the gateway's own pages show a job for it"),
@@ -47,7 +48,12 @@ def decisions(manifest: str, *, in_doubt: Iterable[tuple[str, int]], empty: Iter
     steps += [(command("abandon", manifest, take),
                "gives up a job that has no clip, to buy the take again; ask the provider first") for take in _few(empty)]
     # The gateway is asked about these again by each render.
-    return steps + [(command("abandon", manifest, take), "to wait for it no longer") for take in _few(missing)]
+    steps += [(command("abandon", manifest, take), "to wait for it no longer") for take in _few(missing)]
+    for shot, number in islice(to_look_at, _NAMED):
+        steps += [(words, why) for verb, words, why in (
+            ("circle", command("circle", manifest, shot, str(number)), "takes it as it is"),
+            ("retake", command("retake", manifest, shot), "asks for a further take")) if verb in COMMANDS]
+    return steps
 
 
 def _few(takes: Iterable[tuple[str, int]]) -> list[str]:

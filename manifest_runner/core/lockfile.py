@@ -16,6 +16,7 @@ from typing import Any
 
 from manifest_runner.core.model import (
     Artifact,
+    ClipFinding,
     Diagnostic,
     JobState,
     Json,
@@ -25,12 +26,13 @@ from manifest_runner.core.model import (
     Request,
     ShotId,
     Source,
+    Verdict,
 )
 from manifest_runner.errors import InvalidInput
 
 VERSION = 1
 _KNOWN = frozenset({"state", "fingerprint", "model", "request", "external_task_id", "attempt", "job_id", "credits", "error",
-                    "outputs"})
+                    "outputs", "verdict"})
 _KNOWN_TOP = frozenset({"version", "manifest", "shots"})
 SUPERSEDED = "superseded"
 """The field of a take in which jobs stay on record that a merge did not choose. Kept as it came, like fields unknown here."""
@@ -52,6 +54,7 @@ _ARTIFACT = {".sha256": str, ".path": str, ".bytes": int}
 _MEDIA = {".media.container": str, ".media.codec": str, ".media.frame_rate": str, ".media.width": int, ".media.height": int,
           ".media.frames": int}
 _FACTS = tuple(place.rpartition(".")[2] for place in _MEDIA)
+_MEDIA_FIELDS = (*_FACTS, "duration")
 
 
 class _Shape(Exception):
@@ -242,7 +245,7 @@ class _Reader:
             attempt=attempt, job_id=job_id, error=error,
             estimated=self._amount(money.get("estimated", "0"), ".credits.estimated"),
             charged=None if charged is None else self._amount(charged, ".credits.charged"),
-            outputs=self._outputs(outputs) if outputs else ())
+            outputs=self._outputs(outputs) if outputs else (), verdict=_verdict(take["verdict"]) if "verdict" in take else None)
 
     def records(self, records: Json) -> tuple[LockEntry, ...]:
         """The jobs of a take that a merge did not choose."""
@@ -296,6 +299,19 @@ class _Reader:
         return found
 
 
+def _verdict(value: Json) -> Verdict | None:
+    """What stands in a take about its clip; None where that is nothing."""
+    block = _expect(value, dict, ".verdict")
+    accepted = _expect(block.get("accepted", False), bool, ".verdict.accepted")
+    found: list[ClipFinding] = []
+    for finding in _expect(block.get("findings", []), list, ".verdict.findings"):
+        where = f".verdict.findings[{len(found)}]"
+        get = _expect(finding, dict, where).get
+        found.append(ClipFinding(code=_expect(get("code"), str, f"{where}.code"),
+                                 words=_expect(get("words"), str, f"{where}.words")))
+    return Verdict(accepted=accepted, findings=tuple(found)) if found else None
+
+
 def _decimal(value: str, where: str) -> Decimal:
     try:
         number = Decimal(value)
@@ -332,7 +348,15 @@ def entry_dict(entry: LockEntry) -> dict[str, Any]:
     }
     if entry.error:
         out["error"] = entry.error
+    if entry.verdict is not None:
+        out["verdict"] = verdict_dict(entry.verdict)
     return out
+
+
+def verdict_dict(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as it stands in the lockfile, and is told to programs."""
+    return {"accepted": verdict.accepted,
+            "findings": [{"code": finding.code, "words": finding.words} for finding in verdict.findings]}
 
 
 def _plain(amount: Decimal) -> str:
@@ -343,5 +367,5 @@ def _plain(amount: Decimal) -> str:
 
 def _artifact_dict(artifact: Artifact) -> dict[str, Any]:
     media = artifact.media
-    facts = None if media is None else {name: getattr(media, name) for name in MediaFacts.__slots__}
+    facts = None if media is None else {name: getattr(media, name) for name in _MEDIA_FIELDS}
     return {"path": artifact.path, "sha256": artifact.sha256, "bytes": artifact.bytes, "media": facts}

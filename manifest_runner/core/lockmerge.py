@@ -245,6 +245,8 @@ def _later_word(three: _Three) -> Block:
             value = max(early.get(name, 1), late.get(name, 1))
         elif name == SUPERSEDED:
             value = _records(*early.get(name, []), *late.get(name, []))
+        elif name == "verdict":
+            value = _verdict(three.at(name))
         elif name == "credits":
             money = three.at(name)
             value = {key: _known(money.at(key)) for key in sorted(money.names())}
@@ -253,6 +255,18 @@ def _later_word(three: _Three) -> Block:
         if value is not None or name == "job_id":
             merged[name] = value
     return merged
+
+
+def _verdict(three: _Three) -> Json:
+    """What is said of one clip: no money is in it, and whether a person has accepted it is the manifest's to say, from which
+    the next run writes it again. So two words about it are put together, and none of them is lost."""
+    try:
+        return _known(three)
+    except _Differ:
+        both = (three.ours, three.theirs)
+        found = {(item["code"], item["words"]): item for side in both for item in side.get("findings", [])}
+        return {"accepted": all(side.get("accepted", False) for side in both),
+                "findings": [found[key] for key in sorted(found)]}
 
 
 def _known(three: _Three) -> Json:

@@ -321,9 +321,23 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What looking at every frame of a clip found: how many decode without an error, the share of them that is black (0..1),
+    and the longest time in seconds in which nothing moves. Both are rounded to a thousandth."""
+
+    decoded: int
+    black: float
+    still: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaFacts:
     """What a probe found in a clip: container and codec names, size in pixels, duration in seconds, frames, and the frame
-    rate as a fraction in text (`24/1`). Durations are rounded to a thousandth."""
+    rate as a fraction in text (`24/1`). Durations are rounded to a thousandth.
+
+    `measured` is for the verdict about the clip and known to whoever fetched it; the lockfile has the verdict instead, and two
+    records of a clip are the same with and without it.
+    """
 
     container: str
     codec: str
@@ -332,6 +346,14 @@ class MediaFacts:
     duration: float
     frames: int
     frame_rate: str
+    measured: Measured | None = field(default=None, compare=False)
+
+    @property
+    def rate(self) -> float:
+        """Frames a second; 0 where a lockfile says something that is no rate."""
+        above, _, below = self.frame_rate.partition("/")
+        is_rate = above.isdecimal() and below.isdecimal() and len(self.frame_rate) < 40  # a lockfile may be a stranger's
+        return int(above) / int(below) if is_rate and int(below) else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,6 +364,26 @@ class Artifact:
     sha256: str
     bytes: int
     media: MediaFacts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipFinding:
+    """One thing in which a clip is other than asked: a stable code (`black`) and words for a person."""
+
+    code: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """All findings about a take's clip, at least one, and whether a person has accepted it as it is, by circling the take."""
+
+    accepted: bool
+    findings: tuple[ClipFinding, ...]
+
+    @property
+    def words(self) -> str:
+        return "; ".join(finding.words for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -403,7 +445,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockEntry:
-    """One take in the lockfile: what was asked, which job made it, what it cost, and the bytes that came back."""
+    """One take in the lockfile: what was asked, which job made it, what it cost, and the bytes that came back. `verdict` is
+    None where the clip fits, or where there is none."""
 
     state: JobState
     fingerprint: Fingerprint
@@ -415,6 +458,7 @@ class LockEntry:
     charged: Decimal | None = None
     error: str = ""
     outputs: tuple[Artifact, ...] = ()
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,13 +107,18 @@ class JobRules:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipRules:
     """What a clip that comes home is held against. `duration`, `size` and `aspect_ratio` name request parameters; `tolerance`
-    is in seconds, `shortest_side` in pixels by the value of `size`."""
+    is in seconds, `shortest_side` in pixels by the value of `size`, `frame_rates` in frames a second (empty: any will do).
+    `black` is the share of frames that may be black, `still` the share of the clip in which nothing may move; None: all of
+    it."""
 
     duration: str
     tolerance: float
     size: str
     shortest_side: Mapping[str, int]
     aspect_ratio: str
+    frame_rates: tuple[float, ...] = ()
+    black: float | None = None
+    still: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +292,8 @@ def _clip(data: JsonObject | None) -> ClipRules | None:
         return None
     return ClipRules(duration=data["duration"], tolerance=float(data["tolerance"]), size=data["size"],
                      shortest_side={str(name): int(side) for name, side in data["shortest_side"].items()},
-                     aspect_ratio=data["aspect_ratio"])
+                     aspect_ratio=data["aspect_ratio"], frame_rates=tuple(map(float, data.get("frame_rates", ()))),
+                     black=data.get("black"), still=data.get("still"))
 
 
 def _advice(data: JsonObject) -> Advice:

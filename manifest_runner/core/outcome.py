@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from manifest_runner.core.lifecycle import Event
-from manifest_runner.core.model import Action, Artifact, Job, TakeKey
+from manifest_runner.core.model import Action, Artifact, Job, TakeKey, Verdict
 from manifest_runner.core.pace import Patience
 from manifest_runner.errors import ManifestRunnerError
 
@@ -49,7 +49,8 @@ class Ending(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The end of one take: how, the words for a person, what was charged in this run, and the clip where there is one.
-    `remarks` say what is other than asked about a clip that came home in this run."""
+    `verdict` says what is other than asked about that clip; `found` whether that came out in this run, so that nobody can have
+    seen it before, whatever take was circled."""
 
     key: TakeKey
     action: Action
@@ -58,7 +59,8 @@ class Outcome:
     charged: Decimal = Decimal(0)
     artifact: Artifact | None = None
     job: Job | None = None
-    remarks: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    found: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

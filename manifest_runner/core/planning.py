@@ -38,6 +38,7 @@ from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.pricing import quote
 from manifest_runner.core.projection import entry_of
 from manifest_runner.core.requests import PENDING, frame_identity, is_pending, request_of
+from manifest_runner.core.verdict import Judge
 
 Where = tuple[ShotId, int]
 NOTHING = Quote(credits=Decimal(0), words="")
@@ -115,9 +116,11 @@ class _Planner:
     done: dict[ShotId, tuple[Change, ...]] = field(init=False, default_factory=dict)
     prices: dict[tuple[str, str], Quote] = field(init=False, default_factory=dict)
     heard: set[str] | None = field(init=False, default=None)
+    judge: Judge = field(init=False)
 
     def __post_init__(self) -> None:
         self.shots = {shot.id: shot for shot in self.manifest.shots}
+        self.judge = Judge(self.card)
 
     def takes(self, shot: Shot) -> tuple[Change, ...]:
         """The changes of all takes of a shot, those of its upstream shots worked out first (never deeper than one frame of
@@ -245,6 +248,7 @@ class _Planner:
         place = output_path(self.manifest, shot.id, take)
         if entry.outputs[0].path != place:  # where a clip belongs is the manifest's to say
             entry = replace(entry, outputs=(replace(entry.outputs[0], path=place), *entry.outputs[1:]))
+        entry = self._judged(shot, take, entry)
         state = self.world.file_state(place, entry.outputs[0])
         if state == "present":
             action, reasons = Action.KEEP, _UNCHANGED
@@ -252,6 +256,13 @@ class _Planner:
             action, reasons = Action.FETCH, (Reason(code=_FETCHED[state], detail=place),)
         return Change(shot=shot.id, take=take, action=action, quote=NOTHING, fingerprint=wanted, reasons=reasons,
                       before=entry.request, after=request, entry=entry)
+
+    def _judged(self, shot: Shot, take: int, entry: LockEntry) -> LockEntry:
+        """The take with the verdict about its clip. The ledger knows more of the clip than a lockfile, where it is the same."""
+        job = self.world.stored.get((shot.id, take, entry.fingerprint))
+        clip = job.artifacts[0] if job is not None and job.artifacts else None
+        same = clip is not None and clip.sha256 == entry.outputs[0].sha256
+        return self.judge.judged(entry, shot, take, clip.media if clip is not None and same else None)
 
     def leftovers(self) -> list[Change]:
         """Takes that the manifest no longer asks for: unfinished ones are finished first, since they are paid for."""

@@ -1,7 +1,8 @@
 """From a job id to bytes on disk: poll, settle, download, check, store.
 
 Laws: a job that the gateway no longer names is never submitted again; what the job document says was charged is the truth;
-bytes are complete and decodable before they are stored, and stored before the ledger says so.
+bytes are complete, and can be decoded at least in part, before they are stored, and stored before the ledger says so. What is
+damaged in them was paid for as it is: after a second look it comes home, and the verdict about it says so.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from decimal import Decimal
 import anyio
 
 from manifest_runner.core.lifecycle import Event, Failed, Missing, Progressed, Stored, Succeeded
-from manifest_runner.core.model import Artifact, Job, JobDocument, JobId, JobState
+from manifest_runner.core.model import Artifact, Job, JobDocument, JobId, JobState, MediaFacts
 from manifest_runner.core.modelcard import ModelCard, RemoteState, remote_state
 from manifest_runner.core.polling import backoff
 from manifest_runner.engine.looking import Looks
@@ -132,5 +133,13 @@ async def bring(job_id: JobId, document: JobDocument | None, name: str, scratch_
             document = None if isinstance(error, DownloadError) and error.expired else document
             await outside.clock.sleep(backoff(attempt, outside.clock.jitter()))
             continue
+        if attempt == 0 and sha256 is None and facts is not None and _is_short(facts):
+            await anyio.Path(scratch).unlink(missing_ok=True)  # perhaps it was damaged on its way
+            continue
         return await outside.store.keep(scratch, name, facts, sha256=sha256)
     raise AssertionError("the last try returns or raises")
+
+
+def _is_short(facts: MediaFacts) -> bool:
+    """Whether fewer frames can be decoded than the clip says it has."""
+    return facts.measured is not None and facts.measured.decoded < facts.frames

@@ -30,13 +30,14 @@ from manifest_runner.core.model import (
     Shot,
     ShotFrame,
     TakeKey,
+    Verdict,
 )
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Ending, Notice, Observer, Outcome, Report
 from manifest_runner.core.planning import Where, output_path, upstream_frames
 from manifest_runner.core.projection import entry_of
 from manifest_runner.core.requests import body_of, clip_frame_identity, task_id
-from manifest_runner.core.verdict import remarks
+from manifest_runner.core.verdict import Judge, verdict_of
 from manifest_runner.engine.following import collect, follow
 from manifest_runner.engine.lockkeeper import LockKeeper
 from manifest_runner.engine.looking import Looks, Paced
@@ -78,6 +79,8 @@ class _Run:
         self.entries: Mapping[Where, LockEntry] = lockfile.entries
         self.jobs: dict[Where, Job] = {}
         self.clips: dict[Where, Artifact] = {}
+        self.judge = Judge(card)
+        self.verdicts: dict[Where, Verdict | None] = {}
         # an event for each take that somebody waits for; ten thousand that nobody does need none
         awaited = {(frame.shot, self._take_of(frame)) for shot in manifest.shots for frame in upstream_frames(shot)}
         self.ended = {where: anyio.Event() for where in ((change.shot, change.take) for change in plan.changes)
@@ -150,8 +153,17 @@ class _Run:
         if outcome.ending is Ending.FAILED and self.options.fail_fast and self.halt is None:
             self.halt = ManifestRunnerError(f"{key.shot} failed, and --fail-fast was asked", code="fail-fast")
         self.submissions.line.leave(self._place(key))  # where it never came to its turn
+        outcome = self._with_verdict(change, outcome)
         self._end(key, outcome)
         self.observe(key, outcome)
+
+    def _with_verdict(self, change: Change, outcome: Outcome) -> Outcome:
+        """What is said of the clip that came home, and whether that is news: of one that was only fetched again it may not
+        be."""
+        verdict = self.verdicts.get((change.shot, change.take)) if outcome.ending is Ending.DONE else None
+        before = verdict_of(change)
+        known = before is not None and verdict is not None and before.findings == verdict.findings
+        return replace(outcome, verdict=verdict, found=verdict is not None and not known)
 
     def _failed(self, key: TakeKey, change: Change, error: ManifestRunnerError) -> Outcome:
         """What an error means for its take: a job that is alive at the gateway is unfinished, whatever kept us from it."""
@@ -169,7 +181,8 @@ class _Run:
         key = TakeKey(manifest=self.name, shot=change.shot, take=change.take)
         assert change.entry is not None  # noqa: S101 - what is kept is known
         self._project(key, change.entry)
-        self._end(key, Outcome(key=key, action=change.action, ending=Ending.DONE, artifact=change.entry.outputs[0]))
+        self._end(key, Outcome(key=key, action=change.action, ending=Ending.DONE, artifact=change.entry.outputs[0],
+                               verdict=change.entry.verdict))
 
     def _end(self, key: TakeKey, outcome: Outcome) -> None:
         where = (key.shot, key.take)
@@ -208,6 +221,9 @@ class _Run:
         return await self._finish(key, change, job)
 
     def _project(self, key: TakeKey, entry: LockEntry) -> None:
+        if entry.state is JobState.STORED:
+            entry = self.judge.judged(entry, self.shots.get(key.shot), key.take)
+            self.verdicts[key.shot, key.take] = entry.verdict
         if entry != self.entries.get((key.shot, key.take)):
             self.keeper.note(key, entry)
 
@@ -337,4 +353,4 @@ class _Run:
         }.get(job.state, (Ending.UNFINISHED, f"job {job.job_id} is still {job.state.value}"))
         clip = job.artifacts[0] if job.artifacts else None
         return Outcome(key=key, action=change.action, ending=ending, words=words, job=job, charged=job.charged or Decimal(0),
-                       artifact=clip, remarks=remarks(job.intent.request, clip.media, self.card) if clip is not None else ())
+                       artifact=clip)

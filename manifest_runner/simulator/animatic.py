@@ -38,7 +38,8 @@ FINE = 2  # how many samples a pixel of the picture has when the camera moves; s
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brief:
     """What is drawn. Sizes in even pixels, duration in seconds; `camera_control` is the API's object, the pictures are
-    PNG or JPEG bytes, and `seed` is any text: the generated picture differs by it."""
+    PNG or JPEG bytes, and `seed` is any text: the generated picture differs by it. `flaw` is what is wrong with the clip: it is
+    `black`, or `frozen` in its first frame."""
 
     width: int
     height: int
@@ -51,6 +52,7 @@ class Brief:
     first_picture: bytes | None = None
     last_picture: bytes | None = None
     seed: str = ""
+    flaw: str = ""
 
     @property
     def frames(self) -> int:
@@ -90,7 +92,8 @@ def render(brief: Brief, to: Path) -> None:
 
     Raises `MediaError` where a picture cannot be read or the file cannot be written.
     """
-    encode(_frames(brief), to, count=brief.frames, size=(brief.width, brief.height), frame_rate=brief.frame_rate)
+    frames = _flawed(brief) if brief.flaw else _frames(brief)
+    encode(frames, to, count=brief.frames, size=(brief.width, brief.height), frame_rate=brief.frame_rate)
 
 
 def _frames(brief: Brief) -> Iterator[Planes]:
@@ -114,6 +117,16 @@ def _frames(brief: Brief) -> Iterator[Planes]:
             seen = blend(seen, last, share)
         paste(sheet, seen, (0, 0))
         slate.draw(sheet, index)
+        yield sheet
+
+
+def _flawed(brief: Brief) -> Iterator[Planes]:
+    """What a renderer delivers that has failed without a word: one and the same frame all along."""
+    sheet = next(_frames(brief))
+    if brief.flaw == "black":
+        for plane, level in zip(sheet, (16, 128, 128), strict=True):
+            plane.paste(level, (0, 0, *plane.size))
+    for _ in range(brief.frames):
         yield sheet
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,6 +23,10 @@ from manifest_runner.simulator.page import content_hash
 
 Render: TypeAlias = Callable[[Mapping[str, Any], str, int, Mapping[str, bytes], Path], None]
 """Draws a clip: request body, shot, take, pictures by field name (PNG or JPEG bytes), the file to write. Called in threads."""
+
+FLAW, FLAWS = "simulator:flaw", ("black", "frozen")
+"""Under which name the order for a clip says what is to be wrong with it, and what may be. No request has a parameter so
+called."""
 
 _TASK_ID = re.compile(r"(?P<shot>.+)_t(?P<take>[1-9]\d*)\.a\d+\.[0-9a-f]+")
 _DATA_URL = re.compile(r"data:image/(?:png|jpeg);base64,(?P<base64>.*)", re.DOTALL)
@@ -64,7 +68,7 @@ def animatic(body: Mapping[str, Any], shot: str, take: int, pictures: Mapping[st
     # Only here: Pillow and PyAV are heavy and belong to another extra, and load runs need neither.
     from manifest_runner.simulator.animatic import brief_of, render
 
-    render(brief_of(body, shot=shot, take=take, pictures=pictures), to)
+    render(replace(brief_of(body, shot=shot, take=take, pictures=pictures), flaw=body.get(FLAW, "")), to)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
     submit:500        submit:500-after  submit:429:retry-after=2   submit:429:retry-after=date   submit:429=balance exhausted
     submit:drop-before   submit:drop-after   submit:malformed-202   submit:other-job   submit:slow=3
     poll:404          poll:429:retry-after=2   poll:drop   poll:malformed   poll:unknown-status   poll:stuck   poll:slow=3
-    job:fail=words    job:no-outputs    job:short    charge:+10
+    job:fail=words    job:no-outputs    job:short    job:black    job:frozen    charge:+10
     download:403      download:drop     download:truncated   download:garbage   download:other   download:slow=3
 
 Any HTTP status from 400 to 599 may stand for the ones above. A rule may end in `@N` (only the Nth such request), `xN` (the
@@ -12,8 +12,8 @@ counted). After words, `xN` needs a space before it.
 
 Laws: each rule counts for itself every request that it could strike, whether or not it does; of several that strike one
 request, the first wins. `-after`, `drop-after`, `malformed-202` and `other-job` strike once the job is made, `drop-before`
-and a plain status come instead of making it. `job:short` is a clip half as long as asked; `download:other` gives bytes that
-are a clip too, and not the same ones.
+and a plain status come instead of making it. `job:short` is a clip half as long as asked, `job:black` a black one, `job:frozen`
+one that never leaves its first frame; `download:other` gives bytes that are a clip too, and not the same ones.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ _KINDS: dict[Phase, tuple[str, str]] = {
         rf"{_STATUS}{_RETRY}{_WORDS}|(?P<kind>drop|malformed|unknown-status|stuck)|{_SECONDS}",
         "STATUS[:retry-after=VALUE][=words], drop, malformed, unknown-status, stuck, slow=SECONDS",
     ),
-    Phase.JOB: (r"fail=(?P<words>.+?)|(?P<kind>no-outputs|short)", "fail=WORDS, no-outputs, short"),
+    Phase.JOB: (r"fail=(?P<words>.+?)|(?P<kind>no-outputs|short|black|frozen)",
+                "fail=WORDS, no-outputs, short, black, frozen"),
     Phase.CHARGE: (r"(?P<amount>[+-]\d+(?:\.\d+)?)", "+CREDITS, -CREDITS"),
     Phase.DOWNLOAD: (rf"{_STATUS}{_WORDS}|(?P<kind>drop|truncated|garbage|other)|{_SECONDS}",
                      "STATUS, drop, truncated, garbage, other, slow=SECONDS"),
@@ -119,7 +120,8 @@ def parse_fault(text: str) -> Fault:
 
 _NAMES = ("submit:drop-before", "submit:drop-after", "submit:malformed-202", "submit:other-job", "submit:slow=", "poll:drop",
           "poll:malformed", "poll:unknown-status", "poll:stuck", "poll:slow=", "job:fail=", "job:no-outputs", "job:short",
-          "download:drop", "download:truncated", "download:garbage", "download:other", "download:slow=")
+          "job:black", "job:frozen", "download:drop", "download:truncated", "download:garbage", "download:other",
+          "download:slow=")
 _SHOT_AT_END = re.compile(r"(?P<key>[Ss]\w{2,5})\s*[=:]\s*(?P<id>\S+)$")
 
 

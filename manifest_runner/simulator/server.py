@@ -28,7 +28,7 @@ import httpx
 from manifest_runner.errors import MediaError, MissingExtra, UsageError
 from manifest_runner.ports import Clock
 from manifest_runner.simulator.books import Job
-from manifest_runner.simulator.clips import ClipRoom, Render, animatic, parse_task_id
+from manifest_runner.simulator.clips import FLAW, FLAWS, ClipRoom, Render, animatic, parse_task_id
 from manifest_runner.simulator.faults import Fault, Faults, Phase
 from manifest_runner.simulator.page import external_task_id_in
 from manifest_runner.simulator.world import Delivery, World, error_document
@@ -172,6 +172,8 @@ class Simulator:
         if fate and fate.kind == "short":
             order = json.loads(body)
             body = json.dumps({**order, "duration": max(1, float(order.get("duration", 5)) / 2)}).encode()
+        if fate and fate.kind in FLAWS:
+            body = json.dumps({**json.loads(body), FLAW: fate.kind}).encode()
         if self._room is not None or job.callback_url:
             self._group.start_soon(self._produce, job, body)
 

@@ -19,6 +19,7 @@ from decimal import Decimal
 from manifest_runner.core.model import Action, Change, Diagnostic, Manifest, Plan, Severity
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.pricing import format_credits, format_total
+from manifest_runner.core.verdict import open_takes, verdict_of
 from manifest_runner.views.escaping import html
 from manifest_runner.views.shot_markdown import code, shot_block
 from manifest_runner.views.text import count
@@ -31,6 +32,9 @@ SUMMARY = 1_000_000
 
 _FOLDED = 8
 """So many changed shots stand side by side; more are folded into one."""
+
+_NAMED = 8
+"""So many clips that are other than asked are named."""
 
 _RENDERED = (Action.CREATE, Action.REPLACE)
 _LOCKED = (Action.KEEP, Action.FETCH)
@@ -109,6 +113,7 @@ def review_markdown(review: Review, paper: Paper) -> str:
     """The whole comment or job summary, ended by one line break."""
     found = figures(review)
     head = _opening(review.name, paper, _headline(found, review.card)) + _table(found)
+    head += _to_look_at(open_takes(review.plan, review.manifest))
     foot = _warnings(review.warnings, paper.room // 4, paper.measure)
     groups = _groups(review.plan.changes)
     folded = len(groups) > _FOLDED
@@ -203,6 +208,16 @@ def _groups(changes: Sequence[Change]) -> list[list[Change]]:
         else:
             groups.append([change])
     return groups
+
+
+def _to_look_at(takes: Sequence[Change]) -> str:
+    """Clips of the cut that are other than asked, and that nobody has accepted."""
+    if not takes:
+        return ""
+    rows = "".join(f"<li>{code(f'{change.shot} t{change.take}', 80)}: {code(verdict.words, 200)}</li>\n"
+                   for change in takes[:_NAMED] if (verdict := verdict_of(change)) is not None)
+    more = f"<li>{len(takes) - _NAMED:,} more</li>\n" if len(takes) > _NAMED else ""
+    return f"\n<p><b>{count(len(takes), 'take')} in the cut to look at:</b></p>\n<ul>\n{rows}{more}</ul>\n"
 
 
 def _warnings(warnings: Sequence[Diagnostic], room: int, measure: Callable[[str], int]) -> str:

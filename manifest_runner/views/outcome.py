@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from manifest_runner.core.model import Action, JobState, Plan
+from manifest_runner.core.lockfile import verdict_dict
+from manifest_runner.core.model import Action, JobState, Plan, Verdict
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Ending, Outcome, Report
 from manifest_runner.core.planning import Where
@@ -29,8 +30,8 @@ def report_text(report: Report, card: ModelCard, *, draft: bool, missing: Decima
         for outcome in report.of(ending):
             colour = "red" if ending in (Ending.FAILED, Ending.IN_DOUBT) else "yellow"
             lines.append(_line(outcome, f"{ending.value}:", colour, safe(_words(outcome, priced=not draft))))
-    lines += [_line(outcome, "look at:", "yellow", safe("; ".join(outcome.remarks)))
-              for outcome in report.outcomes if outcome.remarks]
+    lines += [_line(outcome, "look at:", "yellow", safe(_found(outcome.verdict)))
+              for outcome in report.outcomes if outcome.found and outcome.verdict is not None]
     finished = [outcome for outcome in report.of(Ending.DONE) if outcome.action not in (Action.KEEP, Action.DROP)]
     if lines and 0 < len(finished) <= _NAMED:
         names = ", ".join(f"{safe(outcome.key.shot)} t{outcome.key.take}" for outcome in finished)
@@ -39,13 +40,19 @@ def report_text(report: Report, card: ModelCard, *, draft: bool, missing: Decima
         lines.append(click.style("stopped: ", fg="red", bold=True) + safe(report.halted.message))
         if report.halted.hint:
             lines.append(f"  hint: {safe(report.halted.hint)}")
-    parts = [f"{len(report.of(Ending.DONE))} done"]
+    news = sum(outcome.found for outcome in report.outcomes)
+    parts = [f"{len(report.of(Ending.DONE))} done{f' ({news} to look at)' if news else ''}"]
     parts += [f"{len(found)} {ending.value}" for ending in _ORDER if (found := report.of(ending))]
     money = "A draft costs nothing." if draft else f"{format_total(report.charged, card)} charged."
     lines.append(f"{', '.join(parts)} of {count(len(report.outcomes), 'take')}. {money}")
     if missing:
         lines.append(f"{count(len(_unpaid(report)), 'take')} more would cost {format_total(missing, card)}.")
     return "\n".join(lines)
+
+
+def _found(verdict: Verdict) -> str:
+    """What is other than asked about a clip that has just come home; a take may have been circled before there was one."""
+    return verdict.words + (" (and the take is circled already)" if verdict.accepted else "")
 
 
 def missing(report: Report, plan: Plan) -> Decimal:
@@ -95,7 +102,8 @@ def _job(outcome: Outcome, words: str) -> str:
 
 
 def exit_code(report: Report) -> ExitCode:
-    """How the process says it: what stopped everything first, then limits, failures, and what is still open."""
+    """How the process says it: what stopped everything first, then limits, failures, what is still open, and clips that are
+    other than asked, in the run that brought them."""
     if report.halted is not None:
         return report.halted.exit_code if report.halted.code != "fail-fast" else ExitCode.DIFFERENCES
     if report.of(Ending.OVER_BUDGET):
@@ -104,7 +112,7 @@ def exit_code(report: Report) -> ExitCode:
         return ExitCode.DIFFERENCES
     if report.of(Ending.IN_DOUBT, Ending.UNFINISHED):
         return ExitCode.PROVIDER
-    if report.of(Ending.SKIPPED):
+    if report.of(Ending.SKIPPED) or any(outcome.found for outcome in report.outcomes):
         return ExitCode.DIFFERENCES
     return ExitCode.DONE
 
@@ -123,7 +131,9 @@ def report_dict(report: Report) -> dict[str, Any]:
                    "ending": outcome.ending.value, "words": outcome.words, "charged": format(outcome.charged, "f"),
                    "path": outcome.artifact.path if outcome.artifact is not None else None,
                    "job_id": outcome.job.job_id if outcome.job is not None else None,
-                   "remarks": list(outcome.remarks)} for outcome in report.outcomes],
+                   "remarks": [] if outcome.verdict is None else [finding.words for finding in outcome.verdict.findings],
+                   "verdict": None if outcome.verdict is None else verdict_dict(outcome.verdict)}
+                  for outcome in report.outcomes],
         "charged": format(report.charged, "f"),
         "stopped": None if report.halted is None else {
             "code": report.halted.code, "message": report.halted.message, "hint": report.halted.hint},

@@ -10,6 +10,7 @@ import click
 from manifest_runner.core.model import Action, Change, Plan, Request
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.pricing import format_credits, format_total
+from manifest_runner.core.verdict import verdict_of
 from manifest_runner.core.worddiff import around_changes, word_diff
 from manifest_runner.views.text import columns, safe
 
@@ -28,12 +29,15 @@ def plan_text(plan: Plan, card: ModelCard, *, verbose: bool = False, priced: boo
 
 
 def changes_text(changes: Sequence[Change], *, priced: bool = True) -> list[str]:
-    """A line a take, and below it what changes in its prompt."""
+    """A line a take, and below it what changes in its prompt, and what is other than asked about its clip."""
     lines: list[str] = []
     for change, line in zip(changes, columns([_row(change, priced) for change in changes]), strict=True):
         symbol, colour = SYMBOLS[change.action]
         lines.append(f"  {click.style(symbol, fg=colour, bold=True)} {line}")
         lines.extend(f"        {text}" for text in _details(change))
+        verdict = verdict_of(change)
+        if verdict is not None:
+            lines.append(f"        {'accepted as it is' if verdict.accepted else 'look at it'}: {safe(verdict.words)}")
     return lines
 
 

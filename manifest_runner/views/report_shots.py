@@ -35,9 +35,12 @@ from manifest_runner.core.worddiff import Piece, around_changes, word_diff
 from manifest_runner.views.escaping import node as shown
 from manifest_runner.views.plan import summary
 from manifest_runner.views.shot_words import camera_words, differences, frame_words, title, value_words
-from manifest_runner.views.status import Standing
+from manifest_runner.views.status import Standing, judged
 
 Row = dict[str, Any]
+_FPS = 24
+"""Frames a second where nothing readable is said."""
+
 _ACTED = {Action.CREATE: "new", Action.REPLACE: "changed", Action.RESUME: "unfinished", Action.FETCH: "fetch",
           Action.KEEP: "done", Action.DROP: "dropped"}
 _RANK = ("attention", "unfinished", "changed", "new", "fetch", "dropped", "done")
@@ -68,7 +71,8 @@ class Before:
 
 @dataclass(frozen=True, kw_only=True)
 class Review:
-    """All that the page is made of. `pictures` are small `data:` pictures by their path from the manifest's folder."""
+    """All that the page is made of. `pictures` are small `data:` pictures by their path from the manifest's folder, `next` what
+    may be typed about a take that a person has to look at."""
 
     manifest: Manifest
     card: ModelCard
@@ -79,6 +83,7 @@ class Review:
     pictures: Mapping[str, str]
     draft: bool
     before: Before | None = None
+    next: Mapping[Where, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def cut_takes(self) -> Mapping[ShotId, int]:
@@ -227,9 +232,10 @@ def _take(row: Standing, shot: Shot | None, review: Review) -> Row:
         "cost": "" if review.draft or not change.quote.credits else format_credits(change.quote.credits),
         "charged": "" if charged is None else format_credits(charged),
         "job": shown(str(entry.job_id)) if entry is not None and entry.job_id and not review.draft else "",
-        "remarks": [shown(text) for text in row.remarks],
-        "media": f"{media.width}×{media.height}, {_rate(media.frame_rate):g} fps, {media.duration:g} s" if media else "",
-        "fps": round(_rate(media.frame_rate), 3) if media is not None else 24,
+        "remarks": _remarks(row),
+        "next": [shown(command) for command in review.next.get((change.shot, change.take), ())],
+        "media": f"{media.width}×{media.height}, {media.rate or _FPS:g} fps, {media.duration:g} s" if media else "",
+        "fps": round(media.rate or _FPS, 3) if media is not None else _FPS,
         "clip": clip.address if clip is not None else "",
         "poster": clip.poster if clip is not None else "",
         "first": clip.first if clip is not None else "",
@@ -237,16 +243,19 @@ def _take(row: Standing, shot: Shot | None, review: Review) -> Row:
     }
 
 
-def _rate(text: str) -> float:
-    """Frames a second of `24/1`; 24 where a lockfile says something else."""
-    above, _, below = text.partition("/")
-    return int(above) / int(below) if above.isdecimal() and below.isdecimal() and int(below) and int(above) else 24.0
+def _remarks(row: Standing) -> list[str]:
+    """In what a clip is other than asked; where nobody need care any more, that too."""
+    if row.verdict is None:
+        return []
+    if row.is_open:
+        return [shown(finding.words) for finding in row.verdict.findings]
+    return [shown(judged(row.verdict, is_open=False))]
 
 
 def _state(row: Standing) -> str:
     change, job = row.change, row.job
     trouble = {ReasonCode.FAILED_BEFORE, ReasonCode.IN_DOUBT}
-    if any(reason.code in trouble for reason in change.reasons) or (row.remarks and change.action is Action.KEEP):
+    if any(reason.code in trouble for reason in change.reasons) or (row.is_open and change.action is Action.KEEP):
         return "attention"
     if job is not None and job.state is JobState.MISSING:
         return "attention"

@@ -10,11 +10,12 @@ from typing import Any, TypeAlias
 import click
 
 from manifest_runner.core.lifecycle import HOLDING
-from manifest_runner.core.model import Action, Change, Job, JobState, LockEntry, Plan, Shot
+from manifest_runner.core.lockfile import verdict_dict
+from manifest_runner.core.model import Action, Change, Job, JobState, Manifest, Plan, Shot, Verdict
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.planning import Where
 from manifest_runner.core.pricing import format_credits, format_total
-from manifest_runner.core.verdict import remarks
+from manifest_runner.core.verdict import is_open, verdict_of
 from manifest_runner.views.text import columns, count, safe
 
 _WORDS = {
@@ -37,6 +38,9 @@ Step: TypeAlias = tuple[str, str]
 LINES = 24
 """Takes that have a line each; of more, those that stand alike share one."""
 
+_NAMED = 3
+"""Takes that a line names; of more it says how many."""
+
 _PLANNED = {
     Action.KEEP: "done",
     Action.FETCH: "done, its clip is not in its place",
@@ -48,11 +52,13 @@ _PLANNED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """One take: what is known of it and what the plan would do. `shot` is None where the manifest does not ask for the take."""
+    """One take: what is known of it, what the plan would do, what is other than asked about its clip, and whether a person
+    still has to say something about that. `shot` is None where the manifest does not ask for the take."""
 
     change: Change
     job: Job | None
-    remarks: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    is_open: bool = False
     shot: Shot | None = None
 
     @property
@@ -78,8 +84,8 @@ class Standing:
 
     @property
     def words(self) -> str:
-        if self.change.action is Action.KEEP and self.remarks:
-            return f"done, but look at it: {'; '.join(self.remarks)}"
+        if self.change.action is Action.KEEP and self.verdict is not None:
+            return f"done, {judged(self.verdict, is_open=self.is_open)}"
         if self.is_empty:
             return "paid for, and the gateway has no clip of it: ask the provider, or give it up"
         if self.job is not None and self.job.state in _WORDS:
@@ -89,20 +95,37 @@ class Standing:
         return _PLANNED.get(self.change.action, "unfinished")
 
 
-def standings(plan: Plan, jobs: Mapping[Where, Job], card: ModelCard, shots: Sequence[Shot]) -> list[Standing]:
-    """Every take of a plan for these shots."""
-    asked = {shot.id: shot for shot in shots}
+def standings(plan: Plan, jobs: Mapping[Where, Job], manifest: Manifest) -> list[Standing]:
+    """Every take of a plan for this manifest."""
+    shots = {shot.id: shot for shot in manifest.shots}
 
     def shot_of(change: Change) -> Shot | None:
-        shot = asked.get(change.shot)
+        shot = shots.get(change.shot)
         return shot if shot is not None and change.take <= shot.takes else None
 
-    return [Standing(change=change, job=jobs.get((change.shot, change.take)), remarks=_remarks(change.entry, card),
-                     shot=shot_of(change)) for change in plan.changes]
+    return [Standing(change=change, job=jobs.get((change.shot, change.take)), verdict=verdict_of(change),
+                     is_open=is_open(change, shots.get(change.shot)), shot=shot_of(change)) for change in plan.changes]
 
 
-def _remarks(entry: LockEntry | None, card: ModelCard) -> tuple[str, ...]:
-    return remarks(entry.request, entry.outputs[0].media, card) if entry is not None and entry.outputs else ()
+
+def judged(verdict: Verdict, *, is_open: bool) -> str:
+    """What is other than asked about a clip, and how that stands: a person must look, has accepted it, or need not care."""
+    how = "accepted as it is" if verdict.accepted else "but look at it" if is_open else "not in the cut"
+    return f"{how}: {verdict.words}"
+
+
+def to_look_at(takes: Sequence[Change]) -> str:
+    """One line about takes whose clips a person still has to say something about."""
+    named = [f"{safe(change.shot)} t{change.take} ({safe(verdict.words)})" for change in takes[:_NAMED]
+             if (verdict := verdict_of(change)) is not None]
+    more = f" and {len(takes) - _NAMED} more" if len(takes) > _NAMED else ""
+    return f"{count(len(takes), 'take')} in the cut to look at: {', '.join(named)}{more}"
+
+
+def to_look_at_dicts(takes: Sequence[Change]) -> list[dict[str, Any]]:
+    """The same for programs."""
+    return [{"shot": change.shot, "take": change.take, "verdict": verdict_dict(verdict)} for change in takes
+            if (verdict := verdict_of(change)) is not None]
 
 
 def spent(jobs: Mapping[Where, Job]) -> tuple[Decimal, Decimal]:
@@ -124,7 +147,8 @@ def status_text(rows: Sequence[Standing], jobs: Mapping[Where, Job], plan: Plan,
         return summary
     shown: Sequence[Standing] = []  # where nothing is there yet the summary says it
     if verbose or any(row.words != _PLANNED[Action.CREATE] for row in rows):
-        shown = _with_siblings(rows, [row for row in rows if verbose or row.remarks or row.change.action is not Action.KEEP])
+        shown = _with_siblings(rows, [row for row in rows
+                                      if verbose or row.verdict is not None or row.change.action is not Action.KEEP])
     lines = _table(shown) if verbose or len(shown) <= LINES else _grouped(shown)
     lines = [*(f"  {line}" for line in lines), *([""] if lines else []), summary]
     return "\n".join([*lines, *steps_text(steps)])
@@ -167,7 +191,7 @@ def _grouped(rows: Sequence[Standing]) -> list[str]:
     named = urgent[:LINES // 2]
     groups: dict[str, list[Standing]] = {}
     for row in urgent[len(named):]:
-        words = "to look at" if row.remarks else row.words.removesuffix(":")
+        words = "to look at" if row.is_open else row.words.removesuffix(":")
         groups.setdefault(f"more {words}", []).append(row)
     for row in rows:
         if _rank(row) is None:
@@ -180,7 +204,7 @@ def _rank(row: Standing) -> int | None:
     """How soon a person must look at it; None where nobody must."""
     if row.job is not None and row.job.state in _URGENT:
         return _URGENT.index(row.job.state)
-    return len(_URGENT) if row.remarks else None
+    return len(_URGENT) if row.is_open else None
 
 
 def _span(group: Sequence[Standing]) -> str:
@@ -203,7 +227,9 @@ def status_dict(rows: Sequence[Standing], jobs: Mapping[Where, Job], steps: Sequ
                    "state": row.job.state.value if row.job is not None else None,
                    "job_id": row.job.job_id if row.job is not None else None,
                    "external_task_id": row.job.intent.external_task_id if row.job is not None else None,
-                   "error": row.job.error if row.job is not None else "", "remarks": list(row.remarks), "cut": row.is_cut,
+                   "error": row.job.error if row.job is not None else "",
+                   "remarks": [] if row.verdict is None else [finding.words for finding in row.verdict.findings],
+                   "verdict": None if row.verdict is None else verdict_dict(row.verdict), "cut": row.is_cut,
                    "circled": row.is_cut and row.shot is not None and row.shot.circled is not None} for row in rows],
         "charged": format(charged, "f"),
         "reserved": format(reserved, "f"),

@@ -30,7 +30,7 @@ from manifest_runner.views.live import Live
 from manifest_runner.views.outcome import report_dict, report_text
 from manifest_runner.views.progress import Lines
 from tests.adapters.test_settings import EVIL
-from tests.builders import CARD, job, manifest_of, plan_of
+from tests.builders import CARD, job, manifest_of, plan_of, verdict
 from tests.cli.support import run, write
 from tests.views.test_escaping import obeyed
 from tests.views.test_outcome import REQUEST
@@ -190,7 +190,7 @@ def test_a_providers_words_are_shown_and_not_obeyed(capfd: pytest.CaptureFixture
     said = io.StringIO()
     outcomes = tuple(
         Outcome(key=key, action=Action.CREATE, ending=ending, words=HOSTILE, job=job(REQUEST, shot="A", state=JobState.FAILED),
-                charged=Decimal(1), remarks=(HOSTILE,)) for ending in Ending)
+                charged=Decimal(1), verdict=verdict(HOSTILE, HOSTILE), found=True) for ending in Ending)
     for view in (Lines(said), JsonLines(said, lambda: 0.0, priced=True), Lines(said, priced=False)):
         for event in (Failed(words=HOSTILE), Refused(words=HOSTILE), Progressed(status=HOSTILE, raw="{}"), *outcomes):
             view(key, event)

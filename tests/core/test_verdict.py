@@ -9,7 +9,7 @@ import pytest
 
 from manifest_runner.core.model import Request
 from manifest_runner.core.modelcard import override
-from manifest_runner.core.verdict import remarks
+from manifest_runner.core.verdict import Judge
 from tests.builders import CARD, FACTS
 
 
@@ -33,11 +33,11 @@ def asked(**params: Any) -> Request:
                                                                "it is 1280×720, 1080p was asked for"]),
 ])
 def test_length_and_size_are_held_against_the_request(request_: Request, facts: Any, words: list[str]) -> None:
-    assert list(remarks(request_, facts, CARD)) == words
+    assert [finding.words for finding in Judge(CARD).findings(request_, facts)] == words
 
 
 def test_nothing_is_said_where_nothing_was_probed_or_promised() -> None:
-    assert remarks(asked(duration=10), None, CARD) == ()
-    assert remarks(replace(asked(duration=10), model="another"), FACTS, CARD) == ()
-    assert len(remarks(asked(duration=5.7), FACTS, CARD)) == 1
-    assert remarks(asked(duration=5.7), FACTS, override(CARD, {"clip": {"tolerance": 1}})) == ()
+    assert Judge(CARD).findings(asked(duration=10), None) == ()
+    assert Judge(CARD).findings(replace(asked(duration=10), model="another"), FACTS) == ()
+    assert len(Judge(CARD).findings(asked(duration=5.7), FACTS)) == 1
+    assert Judge(override(CARD, {"clip": {"tolerance": 1}})).findings(asked(duration=5.7), FACTS) == ()

@@ -12,7 +12,7 @@ from manifest_runner.core.outcome import Ending, Outcome, Report
 from manifest_runner.errors import AccountEmpty
 from manifest_runner.views.outcome import exit_code, report_dict
 from manifest_runner.views.outcome import report_text as styled
-from tests.builders import CARD, job
+from tests.builders import CARD, job, verdict
 
 REQUEST = Request(model=CARD.name, params={"prompt": "x"})
 
@@ -40,7 +40,7 @@ def test_each_kind_of_end_says_what_happened_what_it_cost_and_what_came_out_besi
         ended("SH0080", Ending.SKIPPED, "SH0020 take 1 has no clip to take its frame from"),
         ended("SH0090", Ending.DONE, action=Action.KEEP),
         ended("SH0100", Ending.DONE, charged=Decimal(145), state=JobState.STORED,
-              remarks=("it is 2.5 s long, 5 s were asked for",)),
+              verdict=verdict("it is 2.5 s long, 5 s were asked for"), found=True),
     ))
     assert report_text(report, draft=False) == """\
   failed: SH0020 t1: violates the content policy (nothing charged) [job_SH0020_1]
@@ -52,7 +52,7 @@ def test_each_kind_of_end_says_what_happened_what_it_cost_and_what_came_out_besi
   skipped: SH0080 t1: SH0020 take 1 has no clip to take its frame from
   look at: SH0100 t1: it is 2.5 s long, 5 s were asked for [job_SH0100_1]
   done: SH0010 t1, SH0100 t1
-3 done, 3 failed, 1 in doubt, 1 over budget, 1 unfinished, 1 skipped of 10 takes. 455 credits (₹455) charged."""
+3 done (1 to look at), 3 failed, 1 in doubt, 1 over budget, 1 unfinished, 1 skipped of 10 takes. 455 credits (₹455) charged."""
 
 
 def test_where_all_came_out_there_is_one_line() -> None:
@@ -75,5 +75,28 @@ def test_what_stopped_a_run_comes_with_its_hint_and_its_exit_code() -> None:
 
 
 def test_programs_get_the_remarks_too() -> None:
-    report = Report(outcomes=(ended("A", Ending.DONE, remarks=("it is 2 s long, 5 s were asked for",)),))
-    assert report_dict(report)["takes"][0]["remarks"] == ["it is 2 s long, 5 s were asked for"]  # type: ignore[index]
+    report = Report(outcomes=(ended("A", Ending.DONE, verdict=verdict("it is 2 s long, 5 s were asked for")),))
+    (take,) = report_dict(report)["takes"]
+    assert take["remarks"] == ["it is 2 s long, 5 s were asked for"]
+    assert take["verdict"] == {"accepted": False, "findings": [{"code": "black", "words": take["remarks"][0]}]}
+
+
+def test_a_clip_that_is_other_than_asked_fails_the_run_that_brought_it_and_no_other() -> None:
+    news = ended("A", Ending.DONE, verdict=verdict("all of it is black"), found=True)
+    known = ended("B", Ending.DONE, verdict=verdict("all of it is black"), action=Action.KEEP)
+    assert exit_code(Report(outcomes=(news, known))) == 1
+    assert exit_code(Report(outcomes=(known,))) == 0
+    assert "look at" not in report_text(Report(outcomes=(known,)), draft=False)
+
+
+def test_a_take_that_was_circled_before_anybody_saw_its_clip_is_shown_all_the_same() -> None:
+    early = ended("A", Ending.DONE, verdict=verdict("all of it is black", accepted=True), found=True)
+    text = report_text(Report(outcomes=(early,)), draft=False)
+    assert "look at: A t1: all of it is black (and the take is circled already)" in text
+    assert exit_code(Report(outcomes=(early,))) == 1
+
+
+def test_a_limit_and_a_failure_say_more_than_a_clip_to_look_at() -> None:
+    news = ended("A", Ending.DONE, verdict=verdict("all of it is black"), found=True)
+    assert exit_code(Report(outcomes=(news, ended("B", Ending.OVER_BUDGET)))) == 4
+    assert exit_code(Report(outcomes=(news, ended("B", Ending.UNFINISHED)))) == 5

@@ -65,8 +65,7 @@ def review(text: str, *, old: str | None = None, made: dict[str, str] | None = N
     if old is not None:
         before = Before(name="main", commit="0123456789abcdef", shots={shot.id: shot for shot in manifest_of(old).shots})
     clips = {where: Clip(address="a.mp4") for where in entries}
-    rows = standings(plan, {}, CARD, manifest.shots)
-    return report_data(Review(manifest=manifest, card=CARD, plan=plan, rows=rows, lockfile=lockfile,
+    return report_data(Review(manifest=manifest, card=CARD, plan=plan, rows=standings(plan, {}, manifest), lockfile=lockfile,
                               clips=clips, pictures={}, draft=draft, before=before))
 
 
@@ -171,8 +170,7 @@ def test_a_shot_that_failed_asks_to_be_looked_at() -> None:
     failed = entry(request_of(manifest.shots[0], CARD, lambda _: ""), shot="A", state=JobState.FAILED)
     lockfile = Lockfile(entries={(ShotId("A"), 1): failed})
     plan = make_plan(manifest, CARD, World(lockfile=lockfile, jobs={}, pictures={}, file_state=lambda *_: "present"))
-    rows = standings(plan, {}, CARD, manifest.shots)
-    data = report_data(Review(manifest=manifest, card=CARD, plan=plan, rows=rows, lockfile=lockfile,
+    data = report_data(Review(manifest=manifest, card=CARD, plan=plan, rows=standings(plan, {}, manifest), lockfile=lockfile,
                               clips={}, pictures={}, draft=False))
     assert data["shots"][0]["state"] == "attention"
 

@@ -32,7 +32,7 @@ def text(manifest: Manifest, jobs: Mapping[tuple[str, int], Job] | None = None, 
          limit: Decimal | None = None, plan: Plan | None = None) -> str:
     plan = plan or plan_of(manifest, jobs=jobs)
     known: dict[Where, Job] = {(ShotId(shot), take): one for (shot, take), one in (jobs or {}).items()}
-    rows = standings(plan, known, CARD, manifest.shots)
+    rows = standings(plan, known, manifest)
     steps = next_steps(rows, plan, "show.yaml", limit=limit)
     return click.unstyle(status_text(rows, known, plan, CARD, steps, quiet=quiet, verbose=verbose))
 
@@ -148,7 +148,7 @@ def test_takes_are_shown_too_where_all_is_done_and_a_shot_without_a_circle_is_na
 
 def test_a_shot_of_a_matrix_is_not_named_for_a_circle_that_could_not_be_written() -> None:
     manifest, plan = of_takes(TAKES % "", "S001:1", "S001:2", "S002:1")
-    rows = standings(plan, {}, CARD, manifest.shots)
+    rows = standings(plan, {}, manifest)
     assert any("circle" in step for step, _ in next_steps(rows, plan, "show.yaml"))
     assert not any("circle" in step for step, _ in next_steps(rows, plan, "show.yaml", shared={ShotId("S001")}))
 
@@ -164,7 +164,7 @@ def test_where_there_is_no_room_for_every_take_those_of_shots_that_are_shown_com
 
 def test_programs_are_told_which_take_is_in_the_cut_and_which_was_circled() -> None:
     manifest, plan = of_takes(TAKES % ", circled: 1", "S001:1")
-    told = status_dict(standings(plan, {}, CARD, manifest.shots), {}, [])["takes"]
+    told = status_dict(standings(plan, {}, manifest), {}, [])["takes"]
     assert [(row["shot"], row["take"], row["cut"], row["circled"]) for row in told] == [
         ("S001", 1, True, True), ("S001", 2, False, False), ("S002", 1, True, False)]
 
@@ -173,5 +173,5 @@ def test_a_take_that_the_manifest_no_longer_asks_for_is_in_no_cut() -> None:
     before = manifest_of(TAKES % "")
     after = manifest_of((TAKES % "").replace(", takes: 2", ""))
     plan = plan_of(after, lock=rendered(before))
-    assert [(row.change.take, row.mark, row.is_cut) for row in standings(plan, {}, CARD, after.shots)] == [
+    assert [(row.change.take, row.mark, row.is_cut) for row in standings(plan, {}, after)] == [
         (1, "", True), (1, "", True), (2, "", False)]

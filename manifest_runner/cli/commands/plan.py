@@ -13,12 +13,14 @@ from manifest_runner.cli.options import manifest_argument, only_option, output_o
 from manifest_runner.cli.planner import Planned, overruled, plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.stores import frames_unreachable
-from manifest_runner.cli.words import command
+from manifest_runner.cli.words import command, decisions
 from manifest_runner.core.planfile import dumps
+from manifest_runner.core.verdict import open_takes
 from manifest_runner.errors import InvalidInput, UsageError
 from manifest_runner.views.diagnostics import as_text
 from manifest_runner.views.escaping import json_text
 from manifest_runner.views.plan import plan_text
+from manifest_runner.views.status import to_look_at
 from manifest_runner.views.text import safe
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
         if show.warnings and not quiet:
             click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
         click.echo(plan_text(planned.plan, show.card, verbose=verbose, priced=not draft))
+        if not quiet:
+            _say_what_to_look_at(planned, show, "" if draft else manifest)
         other = overruled(planned)
         if other is not None and not quiet:
             click.echo(safe(other), err=True)
@@ -80,6 +84,15 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
         if out is not None and not quiet:
             click.echo(f"saved; carry it out with: {safe(command('render', manifest, '--plan', out))}", err=True)
     return 2 if exit_code and not planned.plan.is_empty else 0
+
+
+def _say_what_to_look_at(planned: Planned, show: Show, manifest: str) -> None:
+    """Clips in the cut that are other than asked, and what may be typed about them where there is a `manifest` to change."""
+    takes = open_takes(planned.plan, show.manifest)
+    if takes:
+        click.echo(to_look_at(takes), err=True)
+        for step, why in decisions(manifest, to_look_at=[(change.shot, change.take) for change in takes if manifest]):
+            click.echo(f"next: {safe(step)}   ({why})", err=True)
 
 
 def _review(project: Project, show: Show, planned: Planned) -> Review:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,11 +13,12 @@ from manifest_runner.cli.options import manifest_argument, output_options, setti
 from manifest_runner.cli.planner import plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.reviewing import Clips, before_of, pictures_of
-from manifest_runner.cli.words import near
+from manifest_runner.cli.words import decisions, near
+from manifest_runner.core.planning import Where
 from manifest_runner.errors import ExitCode, UsageError
 from manifest_runner.views.report import PARTS, report_page
 from manifest_runner.views.report_shots import Review, report_data
-from manifest_runner.views.status import standings
+from manifest_runner.views.status import Standing, standings
 from manifest_runner.views.text import count, safe
 
 
@@ -37,9 +39,10 @@ def report(manifest: str, draft: bool, out: str | None, against: str | None, emb
     to = _target(project, show, out)
     clips = Clips(project, show, planned, to, embed=embed, quiet=quiet)
     before = None if against is None else before_of(project, show, against, clips)
-    rows = standings(planned.plan, planned.jobs, show.card, show.manifest.shots)
+    rows = standings(planned.plan, planned.jobs, show.manifest)
     review = Review(manifest=show.manifest, card=show.card, plan=planned.plan, lockfile=planned.lockfile, rows=rows,
-                    clips=clips.now(), draft=draft, before=before, pictures=pictures_of(project, show))
+                    clips=clips.now(), draft=draft, before=before, pictures=pictures_of(project, show),
+                    next={} if draft else _next(rows, manifest))
     name = " ".join(part for part in (show.manifest.show, show.manifest.sequence) if part)
     page = report_page(report_data(review), {part: page_part(part) for part in PARTS}, clips=clips.embedded,
                        title=f"{safe(name)} – {'draft ' if draft else ''}review")
@@ -50,6 +53,12 @@ def report(manifest: str, draft: bool, out: str | None, against: str | None, emb
     click.echo(f"{safe(str(near(to)))}: {count(len(show.manifest.shots), 'shot')}, {count(len(review.clips), 'clip')}, "
                f"{len(page) / 1_000_000:.1f} MB")
     return int(ExitCode.DONE)
+
+
+def _next(rows: Sequence[Standing], manifest: str) -> dict[Where, list[str]]:
+    """What may be typed about each take that a person has to look at."""
+    return {where: [typed for typed, _ in decisions(manifest, to_look_at=[where])]
+            for where in ((row.change.shot, row.change.take) for row in rows if row.is_open)}
 
 
 def _target(project: Project, show: Show, out: str | None) -> Path:

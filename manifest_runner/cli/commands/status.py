@@ -48,7 +48,7 @@ def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool
     project = Project(manifest, named, draft=draft)
     show = project.load()
     planned = plan_project(project, show)
-    rows = standings(planned.plan, planned.jobs, show.card, show.manifest.shots)
+    rows = standings(planned.plan, planned.jobs, show.manifest)
     limits = (project.settings.credits("max-credits"), show.manifest.limits.credits)
     limit = min((limit for limit in limits if limit is not None), default=None)
     steps = next_steps(rows, planned.plan, manifest, draft=draft, limit=limit, shared=_sharing(show))
@@ -67,11 +67,11 @@ def next_steps(rows: Sequence[Standing], plan: Plan, manifest: str, *, draft: bo
                limit: Decimal | None = None, shared: Collection[ShotId] = ()) -> list[Step]:
     """What is sensible to type now: first what a person must decide, then how to go on. `limit` is what a run may spend; the
     takes of `shared` shots are not circled one by one."""
-    steps = _decisions(rows, manifest)
+    steps = _decisions(rows, manifest, draft=draft)
     todo = [row for row in rows if row.change.action is not Action.KEEP]
     if not todo:
-        return [*((command(verb, manifest, draft=draft), "") for verb in ("reel", "report") if verb in COMMANDS),
-                *_choices([row for row in rows if row.change.shot not in shared], manifest, draft)]
+        return [*steps, *((command(verb, manifest, draft=draft), "") for verb in ("reel", "report") if verb in COMMANDS),
+                *_choices([row for row in rows if row.change.shot not in shared and not row.is_open], manifest, draft)]
     if all(_state(row) is JobState.IN_DOUBT or row.is_empty for row in todo):
         return steps
     fresh = any(row.change.action in (Action.CREATE, Action.REPLACE) for row in todo)
@@ -101,14 +101,16 @@ def _choices(rows: Sequence[Standing], manifest: str, draft: bool) -> list[Step]
              f"{f'; the same for {len(open_) - 1} more' if len(open_) > 1 else ''}") for row in open_[:1]]
 
 
-def _decisions(rows: Sequence[Standing], manifest: str) -> list[Step]:
-    """What only a person can settle."""
+def _decisions(rows: Sequence[Standing], manifest: str, *, draft: bool) -> list[Step]:
+    """What only a person can settle. About the animatic of a take nothing is: the manifest is for the clips that are paid
+    for."""
 
     def takes(state: JobState) -> list[tuple[str, int]]:
         return [(row.change.shot, row.change.take) for row in rows if _state(row) is state]
 
     return decisions(manifest, in_doubt=takes(JobState.IN_DOUBT), missing=takes(JobState.MISSING),
-                     empty=[(row.change.shot, row.change.take) for row in rows if row.is_empty])
+                     empty=[(row.change.shot, row.change.take) for row in rows if row.is_empty],
+                     to_look_at=[(row.change.shot, row.change.take) for row in rows if row.is_open and not draft])
 
 
 def _going_on(todo: Sequence[Standing]) -> str:

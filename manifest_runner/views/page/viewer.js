@@ -349,6 +349,7 @@ function takeLine(take) {
   return el("li", null,
     el("p", null, takeName(take, true), " ", stateMark(take.state, take.words)),
     take.reasons.length || take.remarks.length ? el("p", null, [...take.reasons, ...take.remarks].join("; ")) : null,
+    take.next.map((command) => el("p", { class: "small" }, el("code", null, command))),
     money.length ? el("p", { class: "money" }, money.join(", ")) : null,
     small.length ? el("p", { class: "small" }, small.join(" · ")) : null);
 }
