@@ -57,10 +57,10 @@ def test_the_order_in_which_takes_came_does_not_show() -> None:
 def test_fields_of_a_newer_version_survive_a_rewrite() -> None:
     data = json.loads(write(lockfile(), manifest="test.yaml"))
     data["colour"] = "rec709"
-    data["shots"]["SH0010"]["takes"]["1"]["verdict"] = {"black": False}
+    data["shots"]["SH0010"]["takes"]["1"]["grade"] = {"lut": "dusk"}
     again = json.loads(write(read(json.dumps(data), path="x"), manifest="test.yaml"))
     assert again["colour"] == "rec709"
-    assert again["shots"]["SH0010"]["takes"]["1"]["verdict"] == {"black": False}
+    assert again["shots"]["SH0010"]["takes"]["1"]["grade"] == {"lut": "dusk"}
 
 
 def test_a_lockfile_holds_no_time_address_or_total() -> None:
