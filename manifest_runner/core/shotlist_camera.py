@@ -59,6 +59,9 @@ _PACE = frozenset({"slow", "slowly", "very", "fast", "quick", "quickly", "gentle
                    "steady", "smooth", "smoothly", "long", "short", "big", "langsam", "langsame", "langsamer", "langsames",
                    "schnell", "schneller", "schnelle", "leicht", "leichte", "leichter", "lent", "lente", "rapide", "lento",
                    "rápido"})
+_STEMS = frozenset({"pan", "pans", "tilt", "tilts", "truck", "track", "tracking", "dolly", "zoom", "push", "pull", "roll",
+                    "crane", "jib", "boom", "pedestal", "orbit", "arc", "whip", "follow", "schwenk", "fahrt", "neigung",
+                    "kran"})
 _FILLER = frozenset({"camera", "cam", "the", "a", "an", "shot", "move", "movement", "kamera", "caméra"})
 _MOVES = {words: move for move, said in SAID.items() for words in said}
 _NEARBY = {**{words: move for move, said in NEAR.items() for words in said}, **_MOVES}
@@ -124,6 +127,10 @@ def _own(text: str, card: ModelCard) -> Reading:
 
 def _nearest(plain: str, card: ModelCard) -> str | None:
     """The move that is named in a longer text, where it is the only one."""
-    found = {move for words, move in _NEARBY.items() if f" {words} " in f" {plain} "}
-    move = found.pop() if len(found) == 1 else None
-    return move if move in card.camera.words else None
+    found = {words: move for words, move in _NEARBY.items() if f" {words} " in f" {plain} "}
+    longest = max(found, key=len, default="")
+    rest = f" {plain} ".replace(f" {longest} ", " ", 1).split()
+    move = found.get(longest)
+    if len(set(found.values())) != 1 or _STEMS.intersection(rest) or move not in card.camera.words:
+        return None
+    return move

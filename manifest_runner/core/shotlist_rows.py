@@ -29,7 +29,8 @@ _LONGEST_TOTAL = 60
 _SCENE = re.compile(r"(?:scene|sc|szene|scène|escena)\b[\s.:#]*(?P<scene>\d+[a-z]{0,2})\b[\s.:–—-]*(?P<place>.*)",
                     re.IGNORECASE | re.DOTALL)
 _SLUG = re.compile(r"(?:(?P<scene>\d+[a-z]{0,2})[\s.:–—-]+)?"
-                   r"(?P<place>(?:int|ext|i/e|e/i|int/ext|ext/int|innen|aussen|außen|i/a)\b[\s./].*)", re.IGNORECASE | re.DOTALL)
+                   r"(?P<place>(?:int|ext|i/e|e/i|int/ext|ext/int|innen|aussen|außen|i/a)\b[\s./].*)",
+                   re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

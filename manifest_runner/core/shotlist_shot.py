@@ -195,7 +195,7 @@ class ShotReader:
         if suggestion is not None and role in (Role.CUT_IN, Role.CUT_OUT):
             suggestion = {role.value.removeprefix("cut "): suggestion}
         default = self._card.defaults.get(key)
-        until = f"; {default} until you say" if default is not None else ""
+        until = f". Until you say, it is {default}" if default is not None else ""
         draft.ask(key, f"{_is(cell)}: {reading.doubt}{until}", suggestion)
 
     def _seconds(self, text: str) -> Reading:
