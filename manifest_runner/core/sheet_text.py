@@ -61,7 +61,7 @@ def _guess(data: bytes) -> tuple[str, str]:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
-        return "windows-1252", "Windows-1252"
+        return "windows-1252", "Windows-1252 (a guess)"
     return "utf-8", "UTF-8"
 
 

@@ -28,6 +28,7 @@ _CALLED = re.compile(r"(?:(?:shot|sh|slate|setup|set-up|einstellung|einst|plan|n
                      re.IGNORECASE)
 _SCENE_CALLED = re.compile(r"(?:(?:scene|sc|szene|sz|scène|bild)\b[\s.:#]*|#)(?=\w)", re.IGNORECASE)
 _NUMBER = re.compile(r"(\d{1,6})(?:[.,]0)?\s*([A-Za-z]{0,3})")
+_NUMBERED_SCENE = re.compile(r"(\d{1,6})(?:[.,]0)?\s*([A-Za-z]{0,2})(?:\s*[-–—:.,/]\s*\D.*)?", re.DOTALL)
 _LETTERS = re.compile(r"[A-Za-z]{1,3}")
 _IN_SCENE = re.compile(r"(\d{1,6}[A-Za-z]{0,2})\s*[-/._ ]\s*(\d{1,6})\s*([A-Za-z]{0,3})")
 _LETTER_IN_SCENE = re.compile(r"(\d{1,6})\s*[-/._ ]\s*([A-Za-z]{1,3})")
@@ -151,9 +152,9 @@ def _id(shot: Called, part: _Parsed | None, times: int, *, with_scene: bool) -> 
 
 
 def _scene_code(scene: str) -> str:
-    """`12` is SC012, `12A` is SC012A; a name becomes letters, digits and hyphens."""
+    """`12` is SC012, `12A` is SC012A, and so is `12A - Bridge`; a name becomes letters, digits and hyphens."""
     text = _SCENE_CALLED.sub("", scene.strip(), count=1) if _SCENE_CALLED.match(scene.strip()) else scene.strip()
-    if found := _NUMBER.fullmatch(text):
+    if found := _NUMBERED_SCENE.fullmatch(text):
         return f"SC{int(found[1]):03}{found[2].upper()}"
     folded = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9]+", "-", folded).strip("-").upper()[:24].strip("-")

@@ -76,6 +76,7 @@ class RowReader:
         self._header = header
         self._titles = tuple(map(str.strip, sheet.rows[header.at].cells))
         self._scene, self._line, self._place = "", 0, dict[Role, str]()
+        self._headed = False  # a heading stands right above, and says where the scene plays that its first shot names
         self._sum = 0.0
 
     def __iter__(self) -> Iterator[ShotRow | Remark]:
@@ -110,14 +111,15 @@ class RowReader:
             return False
         place = " ".join(found["place"].split())
         self._scene, self._line = found["scene"] or place, row.line
-        self._place = {Role.LOCATION: place} if place else {}
+        self._place, self._headed = ({Role.LOCATION: place} if place else {}), True
         return True
 
     def _shot(self, row: Row, cells: tuple[Cell, ...]) -> ShotRow:
         shot = ShotRow(row=row, cells=cells)
         scene = " ".join(shot.text(Role.SCENE).split())
         if scene and scene != self._scene:
-            self._scene, self._line, self._place = scene, row.line, {}
+            self._scene, self._line, self._place = scene, row.line, self._place if self._headed else {}
+        self._headed = False
         here = {role: text for role in PLACE if (text := " ".join(shot.text(role).split()))}
         if not self._scene:
             return ShotRow(row=row, cells=cells, place=here)
