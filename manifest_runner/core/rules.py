@@ -29,7 +29,7 @@ ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _WEB = re.compile(r"https?://[^\s/?#@\\]+([/?#][^\s\\]*)?\Z", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
 # Control characters but tab and line ends, lone surrogates, and marks that change the direction of text.
-UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ def _place_problem(text: str) -> tuple[str, str, str] | None:
         return "frame-path", "is not relative to the manifest", relative
     if "\\" in text:
         return "frame-path", "has a backslash", relative
-    if text.endswith("/") or text.strip() != text or UNSEEN.search(text):
+    if text.endswith("/") or text.strip() != text or _UNSEEN.search(text):
         return "frame-path", "does not name a file", "name the picture itself"
     return None
 
@@ -302,7 +302,7 @@ def texts(show: Show) -> Iterator[Finding]:
     for index, shot in enumerate(show.shots):
         for name in names:
             # isprintable is quick and false for line ends too: only those texts are searched.
-            if (text := shot.get(name)) and not text.isprintable() and (unseen := UNSEEN.search(text)):
+            if (text := shot.get(name)) and not text.isprintable() and (unseen := _UNSEEN.search(text)):
                 yield Finding(code="bad-format", pointer=("shots", index, name), hint="write it again by hand",
                               message=f"{name} holds a character that cannot be seen (U+{ord(unseen[0]):04X})")
         if limit is not None and len(shot.get("prompt", "")) > limit:

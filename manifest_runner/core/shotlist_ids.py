@@ -31,7 +31,7 @@ _NUMBER = re.compile(r"(\d{1,6})(?:[.,]0)?\s*([A-Za-z]{0,3})")
 _NUMBERED_SCENE = re.compile(r"(\d{1,6})(?:[.,]0)?\s*([A-Za-z]{0,2})(?:\s*[-–—:.,/]\s*\D.*)?", re.DOTALL)
 _LETTERS = re.compile(r"[A-Za-z]{1,3}")
 _IN_SCENE = re.compile(r"(\d{1,6}[A-Za-z]{0,2})\s*[-/._ ]\s*(\d{1,6})\s*([A-Za-z]{0,3})")
-_LETTER_IN_SCENE = re.compile(r"(\d{1,6})\s*[-/._ ]\s*([A-Za-z]{1,3})")
+_LETTER_IN_SCENE = re.compile(r"(\d{1,6})\s*[-/._ ]\s*([A-Za-z]{1,2})")  # three are a month, of which spreadsheets make 1-2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from manifest_runner.core.sheet import Row, Sheet, unguarded
 from manifest_runner.core.shotlist_cells import is_blank, number, seconds
 from manifest_runner.core.shotlist_columns import NUMBERED, SHOWS, Column, Header, Role
+from manifest_runner.core.visible import NOT_CLEAN
 
 PLACE = (Role.INT_EXT, Role.LOCATION, Role.TIME_OF_DAY)
 """What a scene says of all its shots."""
 
+_BREAK = re.compile("[\x0b\x0c\x85\u2028\u2029]")
 _OF_SHOTS = (*SHOWS, *NUMBERED, Role.SIZE, Role.CAMERA)
 """Where a cell stands that makes its row a shot."""
 
@@ -35,7 +37,7 @@ _SLUG = re.compile(r"(?:(?P<scene>\d+[a-z]{0,2})[\s.:–—-]+)?"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """A cell that says something, with the apostrophe of a guarded one taken off."""
+    """A cell that says something, without the apostrophe of a guarded one and without what cannot be seen."""
 
     column: Column
     text: str
@@ -43,10 +45,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotRow:
-    """A row that is a shot. `scene` holds for it; `scene_line` is where that was said, `place` what the scene says of all."""
+    """A row that is a shot. `scene` holds for it; `scene_line` is where that was said, `place` what the scene says of all;
+    `unseen` are characters that stood in its cells and that no manifest may hold."""
 
     row: Row
     cells: tuple[Cell, ...]
+    unseen: tuple[str, ...] = ()
     scene: str = ""
     scene_line: int = 0
     place: Mapping[Role, str] = field(default_factory=dict)
@@ -88,9 +92,12 @@ class RowReader:
     def _one(self, row: Row) -> ShotRow | Remark | None:
         if tuple(map(str.strip, row.cells)) == self._titles:  # each printed page begins with it
             return None
-        cells = tuple(Cell(column=column, text=unguarded(row.cells[column.index])) for column in self._header.columns
-                      if column.index < len(row.cells) and row.cells[column.index].strip())
-        filled = [unguarded(cell).strip() for cell in row.cells if cell.strip()]
+        texts = [_visible(unguarded(cell)) for cell in row.cells]
+        cells = tuple(Cell(column=column, text=texts[column.index]) for column in self._header.columns
+                      if column.index < len(texts) and texts[column.index].strip())
+        filled = [text.strip() for text in texts if text.strip()]
+        if not filled:
+            return None
         if self._is_total(cells, filled):
             return Remark(row=row, words=f"a total, and no shot: {quoted(filled)}")
         if len(filled) == 1 and not any(cell.column.role in SHOWS for cell in cells) and self._heading(filled[0], row):
@@ -115,18 +122,18 @@ class RowReader:
         return True
 
     def _shot(self, row: Row, cells: tuple[Cell, ...]) -> ShotRow:
-        shot = ShotRow(row=row, cells=cells)
+        shot = ShotRow(row=row, cells=cells, unseen=_unseen(row))
         scene = " ".join(shot.text(Role.SCENE).split())
         if scene and scene != self._scene:
             self._scene, self._line, self._place = scene, row.line, self._place if self._headed else {}
         self._headed = False
         here = {role: text for role in PLACE if (text := " ".join(shot.text(role).split()))}
         if not self._scene:
-            return ShotRow(row=row, cells=cells, place=here)
+            return replace(shot, place=here)
         if Role.LOCATION in here and here[Role.LOCATION] != self._place.get(Role.LOCATION):
             self._place = here  # another place in the same scene: nothing of the old one holds on
         self._place = {**self._place, **here}
-        return ShotRow(row=row, cells=cells, scene=self._scene, scene_line=self._line, place=self._place)
+        return replace(shot, scene=self._scene, scene_line=self._line, place=self._place)
 
     def _is_total(self, cells: tuple[Cell, ...], filled: list[str]) -> bool:
         """Whether a row adds up what stands above it: it says so, or says nothing but that sum."""
@@ -141,6 +148,17 @@ class RowReader:
     def _seconds(self, text: str) -> float | None:
         found = seconds(text, decimal_comma=self._sheet.decimal_comma)
         return None if found.doubt else found.value
+
+
+def _visible(text: str) -> str:
+    """A text less what no manifest may hold; what breaks a line in some programs is a line feed."""
+    return text if text.isprintable() else re.sub(NOT_CLEAN, "", _BREAK.sub("\n", text))
+
+
+def _unseen(row: Row) -> tuple[str, ...]:
+    """The characters that `_visible` leaves out of a row."""
+    odd = [_BREAK.sub("", cell) for cell in row.cells if not cell.isprintable()]
+    return tuple(sorted({character for cell in odd for character in re.findall(NOT_CLEAN, cell)}))
 
 
 def _says_total(text: str) -> bool:

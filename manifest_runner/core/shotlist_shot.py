@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from manifest_runner.core.model import Json
 from manifest_runner.core.modelcard import ModelCard
-from manifest_runner.core.rules import ADDRESS, UNSEEN
+from manifest_runner.core.rules import ADDRESS
 from manifest_runner.core.shotlist_camera import camera
 from manifest_runner.core.shotlist_cells import (
     NO_NUMBER,
@@ -40,7 +40,7 @@ Picture = Callable[[str], "tuple[str, str]"]
 """Where a picture that a list names lies from the manifest's folder, and why it cannot be used (empty where it can)."""
 
 _QUOTED = 300
-_BREAK = re.compile("\r\n|[\r\n\x0b\x0c\x85\u2028\u2029]")
+_BREAK = re.compile("\r\n|[\r\n]")
 _BLANKS = re.compile("[ \t\u00a0]+")
 _END = tuple(".!?…:;,–—\"”’»)")
 _LABELS = {Role.SLATE: "Slate", Role.SETUP: "Setup", Role.DIALOGUE: "Dialogue", Role.SOUND: "Sound", Role.CAST: "Cast"}
@@ -100,6 +100,9 @@ class ShotReader:
     def read(self, row: ShotRow) -> Draft:
         """The shot of a row, still without an id."""
         draft = Draft(source=row)
+        if row.unseen:
+            codes = ", ".join(f"U+{ord(character):04X}" for character in row.unseen[:5])
+            draft.ask("id", f"the row holds characters that cannot be seen ({codes}): they are left out")
         note = self._note(draft, row)
         prompt = self._prompt(draft, row)
         if note:
@@ -123,8 +126,8 @@ class ShotReader:
         if any(is_open(cell.text) for cell in own):
             draft.ask("prompt", f"{_is(own[0])}: to be decided")
             return ""
-        if text := "".join(self._visible(draft, "prompt", cell) for cell in own):
-            return text
+        if own:
+            return "".join(cell.text for cell in own)
         shows = [text for role in (Role.DESCRIPTION, Role.ACTION) for text in self._texts(draft, "prompt", role)]
         if not shows:
             if not any(question.key == "prompt" for question in draft.questions):
@@ -136,9 +139,9 @@ class ShotReader:
         return " ".join(map(_sentence, filter(None, (", ".join(look), _place(row), *shows))))
 
     def _note(self, draft: Draft, row: ShotRow) -> str:
-        own = [text for cell in row.of(Role.NOTE) if (text := self._visible(draft, "note", cell))]
+        own = [cell.text for cell in row.of(Role.NOTE)]
         parts = []
-        if any(cell.text for cell in row.of(Role.PROMPT)):
+        if row.of(Role.PROMPT):
             parts += [f"{label}: {text}" for role, label in _SEEN.items() for text in self._texts(draft, "note", role)]
         counted = next((role for role in NUMBERED if row.of(role)), None)
         parts += [f"{label}: {text}" for role, label in _LABELS.items() if role is not counted
@@ -154,19 +157,10 @@ class ShotReader:
             if is_open(cell.text):
                 draft.ask(key, f"{_is(cell)}: to be decided")
                 continue
-            text = self._visible(draft, key, Cell(column=cell.column, text=_BREAK.sub("\n", cell.text)))
-            kept = [line for part in text.split("\n") if (line := _BLANKS.sub(" ", part).strip())]
+            kept = [line for part in _BREAK.split(cell.text) if (line := _BLANKS.sub(" ", part).strip())]
             if kept and not is_blank(" ".join(kept)):
                 found.append(("\n" if lines else " ").join(kept))
         return found
-
-    def _visible(self, draft: Draft, key: str, cell: Cell) -> str:
-        """A text less what cannot be seen, which no manifest may hold."""
-        unseen = sorted(set(UNSEEN.findall(cell.text)))
-        if unseen:
-            codes = ", ".join(f"U+{ord(character):04X}" for character in unseen[:5])
-            draft.ask(key, f"{cell.column.title} held characters that cannot be seen ({codes}); they are left out")
-        return UNSEEN.sub("", cell.text)
 
     # ── values ──
 
@@ -229,9 +223,7 @@ class ShotReader:
     def _parameter(self, draft: Draft, cell: Cell) -> None:
         name = cell.column.parameter
         if self._card.parameters[name].get("type") == "string":
-            text = self._visible(draft, name, cell)
-            if text:
-                draft.keys[name] = text
+            draft.keys[name] = cell.text
         elif not is_blank(cell.text):
             reading = within(number(cell.text, decimal_comma=self._comma), self._card.parameters[name])
             if reading.doubt:

@@ -21,7 +21,6 @@ from manifest_runner.core.shotlist import ShotList
 from manifest_runner.core.shotlist_rows import Remark, quoted
 from manifest_runner.core.shotlist_shot import Draft
 from manifest_runner.core.templating import has_template
-from manifest_runner.core.visible import NOT_CLEAN
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 _RATIO = re.compile(r"[0-9]+:[0-9]+")
@@ -145,16 +144,15 @@ def written(value: Json) -> str:
     """A value as it stands behind a key: quoted where it could be taken for anything else, in one line."""
     if isinstance(value, str):
         plain = (_WORD.fullmatch(value) and resolve(value) == value) or _RATIO.fullmatch(value)
-        return value if plain else _quoted(as_template(value))
+        return value if plain else quoted_scalar(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{written(key)}: {written(item)}" for key, item in value.items()) + "}"
     return json.dumps(value, allow_nan=False)
 
 
-def _quoted(text: str) -> str:
-    """A scalar in double quotes; what a manifest must not hold as it is, is written as an escape."""
-    made = json.dumps(text, ensure_ascii=False)
-    return made if made.isprintable() else re.sub(NOT_CLEAN, lambda found: f"\\u{ord(found.group()):04x}", made)
+def quoted_scalar(text: str) -> str:
+    """A text in double quotes: what JSON writes there, YAML reads."""
+    return json.dumps(as_template(text), ensure_ascii=False)
 
 
 def as_template(text: str) -> str:
@@ -167,5 +165,5 @@ def as_template(text: str) -> str:
 def _prose(text: str) -> str:
     """A text for people: several plain lines as a literal block, everything else in quotes."""
     lines = text.split("\n")
-    plain = all(line and line.isprintable() and line == line.strip() and "{" not in line for line in lines)
-    return "\n".join(["|-", *(f"  {line}" for line in lines)]) if plain and len(lines) > 1 else _quoted(as_template(text))
+    plain = all(line and line.isprintable() and line == line.strip() and "{" not in line and line[0] != "#" for line in lines)
+    return "\n".join(["|-", *(f"  {line}" for line in lines)]) if plain and len(lines) > 1 else quoted_scalar(text)

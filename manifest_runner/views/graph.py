@@ -44,7 +44,8 @@ def graph_text(graph: Graph) -> str:
     broad = max(map(len, states), default=0)
     lines = []
     for (first, node, words), state in zip(rows, states, strict=True):
-        line = f"{first.ljust(wide)}  {click.style(state, fg=_COLOURS[node.state])}"
+        colour = _COLOURS[node.state]
+        line = f"{first.ljust(wide)}  {click.style(state, fg=colour) if colour else state}"
         lines.append(f"{line}{' ' * (broad - len(state))}  {words}" if words else line)
     return "\n".join([*lines, "", _summary(graph)])
 
