@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 
 from manifest_runner.core.formatting import SHOT
 from manifest_runner.core.model import Json
-from manifest_runner.core.scalars import resolve
+from manifest_runner.core.scalars import ScalarError, resolve
 from manifest_runner.core.sheet import DELIMITERS
 from manifest_runner.core.shotlist import ShotList
 from manifest_runner.core.shotlist_rows import Remark, quoted
@@ -143,11 +143,20 @@ def _without_double_gaps(lines: list[str]) -> list[str]:
 def written(value: Json) -> str:
     """A value as it stands behind a key: quoted where it could be taken for anything else, in one line."""
     if isinstance(value, str):
-        plain = (_WORD.fullmatch(value) and resolve(value) == value) or _RATIO.fullmatch(value)
-        return value if plain else quoted_scalar(value)
+        return value if _is_plain(value) else quoted_scalar(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{written(key)}: {written(item)}" for key, item in value.items()) + "}"
     return json.dumps(value, allow_nan=False)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is itself without quotes: no number, no word of YAML's, nothing that begins something."""
+    if _RATIO.fullmatch(text):
+        return True
+    try:
+        return _WORD.fullmatch(text) is not None and resolve(text) == text
+    except ScalarError:
+        return False
 
 
 def quoted_scalar(text: str) -> str:

@@ -323,6 +323,9 @@ plain = nasty.map(lambda text: re.sub(NOT_CLEAN, "", text))
 @given(plain)
 @example("{\r\n{{ a }}\n")
 @example("{{{%{#")
+@example("1e309")
+@example("9" * 50)
+@example("0x1F")
 def test_a_text_is_read_back_as_itself_by_yaml_and_by_jinja(text: str) -> None:
     found = manifest_of(f"version: 1\nshow: a\nmodel: kling-v3-omni\nshots:\n  - {{id: A, prompt: x, note: {written(text)}}}\n")
     assert found.shots[0].note == text
