@@ -1,4 +1,4 @@
-"""What may be typed next: manifests, shot ids and takes, for the completion of shells.
+"""What may be typed next: manifests, shot lists, shot ids and takes, for the completion of shells.
 
 Laws: it is asked at every press of the tab key, so nothing is parsed and nothing heavy imported; what cannot be found out is
 not offered, and nothing is ever an error.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 _SUFFIXES = (".yaml", ".yml", ".yaml.j2", ".yml.j2")
+_LISTS = (".csv", ".tsv")
 # Compiled when they are used: every command imports this module, and hardly one completes.
 _SHOWS = rb"(?m)^show[ \t]*:"
 _ID = (r"(?m)(?:^[ \t]*(?:-[ \t]+)?|[{,][ \t]*)id:[ \t]*[\"']?"
@@ -30,12 +31,21 @@ _ENTRIES = 2000
 
 def complete_manifests(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Manifests in the folder that is being typed, and one folder below it; where there are none, any file."""
+    return _files(incomplete, _is_manifest)
+
+
+def complete_lists(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The same of shot lists."""
+    return _files(incomplete, lambda entry: entry.name.lower().endswith(_LISTS) and entry.is_file())
+
+
+def _files(incomplete: str, wanted: Callable[[os.DirEntry[str]], bool]) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem  # only while a shell asks
 
     folder, _slash, start = incomplete.rpartition("/")
     base = f"{folder}{_slash}"
     try:
-        found = sorted(base + name for name in _manifests(Path(base or "."), start))
+        found = sorted(base + name for name in _names(Path(base or "."), start, wanted))
     except OSError:
         found = []
     return [CompletionItem(name) for name in found] or [CompletionItem(incomplete, type="file")]
@@ -88,7 +98,7 @@ def _takes(context: click.Context) -> dict[str, int]:
             for match, end in zip(found, ends, strict=True)}
 
 
-def _manifests(folder: Path, start: str) -> Iterator[str]:
+def _names(folder: Path, start: str, wanted: Callable[[os.DirEntry[str]], bool]) -> Iterator[str]:
     """Names from `folder` on."""
     with os.scandir(folder) as entries:
         here = [entry for _, entry in zip(range(_ENTRIES), entries, strict=False) if entry.name.startswith(start)
@@ -98,10 +108,10 @@ def _manifests(folder: Path, start: str) -> Iterator[str]:
             try:
                 with os.scandir(entry) as inner:
                     yield from (f"{entry.name}/{below.name}" for _, below in zip(range(_ENTRIES), inner, strict=False)
-                                if _is_manifest(below))
+                                if wanted(below))
             except OSError:
                 continue
-        elif _is_manifest(entry):
+        elif wanted(entry):
             yield entry.name
 
 

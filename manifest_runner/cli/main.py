@@ -7,6 +7,7 @@ for; the table below is what `--help` shows, so that help imports none of them.
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -27,6 +28,9 @@ COMMANDS: Mapping[str, str] = {
     "init": "Write a first manifest to start from.",
     "validate": "Find every mistake in a manifest, without a key or a network.",
     "fmt": "Lay manifests out in one way; values and comments stay.",
+    "import": "Make a manifest of a shot list in CSV.",
+    "export": "Write the shots of a manifest as CSV, for a spreadsheet.",
+    "graph": "Which shots take frames from which: text, DOT or Mermaid.",
     "plan": "Show what would be rendered, why, and for how many credits.",
     "render": "Submit, wait, download and lock; run it again after anything.",
     "status": "Where every take stands, what was spent, what to type next.",
@@ -49,6 +53,11 @@ COMMANDS: Mapping[str, str] = {
 }
 
 
+def module_of(name: str) -> str:
+    """What file and function of a subcommand are called: as it is, but for a word that Python keeps for itself (`import_`)."""
+    return f"{name}_" if keyword.iskeyword(name) else name
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are asked for."""
 
@@ -58,8 +67,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"manifest_runner.cli.commands.{cmd_name}")
-        command = getattr(module, cmd_name)
+        module = importlib.import_module(f"manifest_runner.cli.commands.{module_of(cmd_name)}")
+        command = getattr(module, module_of(cmd_name))
         assert isinstance(command, click.Command)  # noqa: S101 - file = subcommand = function; a test holds it
         return command
 

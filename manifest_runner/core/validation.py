@@ -7,6 +7,7 @@ comes out needs no further check of its own text. The quick gate only ever says 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
@@ -72,6 +73,12 @@ def check(filled: Filled, card: ModelCard) -> tuple[Manifest | None, list[Diagno
     if failed or any(item.severity is Severity.ERROR for item in diagnostics):
         return None, diagnostics
     return _manifest(filled, card), diagnostics
+
+
+def judge(data: JsonObject, card: ModelCard) -> list[Finding]:
+    """Everything that keeps data without templates from being a manifest, by the same schema and rules as `check`."""
+    broken = list(islice(_schema_findings(data, card), MOST_EXPLAINED))
+    return [*broken, *findings(_sound(data, card, (found.pointer for found in broken)))]
 
 
 def parse_rate(text: str) -> Rate:
@@ -150,17 +157,26 @@ def _sound_shot(pointer: Pointer, shot: Json, doubtful: frozenset[Pointer]) -> J
 
 def _diagnostics(filled: Filled, found: Iterable[Finding], *, more: bool = False) -> list[Diagnostic]:
     """Each mistake once, where it was written: a default that is wrong in 500 shots is one mistake. `more` says that these are
-    not all."""
+    not all. However many warnings there are, they hide no mistake and are none."""
     listed: dict[tuple[Source | None, str, str], Diagnostic] = {}
+    counts = Counter[Severity]()
     for finding in found:
+        if finding.severity is Severity.WARNING and counts[Severity.WARNING] > MOST_MISTAKES:
+            continue
         item = _diagnostic(filled, finding)
-        if len(listed) == MOST_MISTAKES and (item.source, item.code, item.message) not in listed:
+        if (item.source, item.code, item.message) in listed:
+            continue
+        counts[item.severity] += 1
+        if counts[item.severity] <= MOST_MISTAKES:
+            listed[item.source, item.code, item.message] = item
+        elif item.severity is Severity.ERROR:
             more = True
             break
-        listed.setdefault((item.source, item.code, item.message), item)
-    if more:
-        listed[None, "", ""] = Diagnostic(code="more-mistakes", source=filled.origins.locate(())[0],
-                                          message=f"there are more mistakes than these {len(listed):,}",
+    if more or counts[Severity.WARNING] > MOST_MISTAKES:
+        severity, what = (Severity.ERROR, "mistakes") if more else (Severity.WARNING, "warnings")
+        these = sum(item.severity is severity for item in listed.values())
+        listed[None, "", ""] = Diagnostic(severity=severity, code=f"more-{what}", source=filled.origins.locate(())[0],
+                                          message=f"there are more {what} than these {these:,}",
                                           hint="mend these first; then the rest is looked at")
     return sorted(listed.values(), key=_place)
 

@@ -135,6 +135,27 @@ def output_value(name: str, value: str) -> str:
     return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
 
 
+# ── graphs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def dot(text: str) -> str:
+    """`text` inside a quoted string of Graphviz' DOT, where a backslash and an ampersand begin something."""
+    return _UNSEEN_OR_BREAK.sub(_written_out, text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
+
+
+_MERMAID_PLAIN = re.compile(r"[^\w /.,_-]|[.-](?=\s)|(?<=\A)[-_]", re.ASCII)
+
+
+def mermaid(text: str) -> str:
+    """`text` inside a quoted label of Mermaid. Whatever could be markup there (quotes, HTML, Markdown, Mermaid's own words
+    between `%%`) is written as the number of its character."""
+    return _MERMAID_PLAIN.sub(_numbered, _UNSEEN_OR_BREAK.sub(_written_out, text))
+
+
+def _numbered(match: re.Match[str]) -> str:
+    return f"#{ord(match.group())};"
+
+
 def _written_out(match: re.Match[str]) -> str:
     character = match.group()
     if character in "\n\t":

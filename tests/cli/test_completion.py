@@ -42,6 +42,8 @@ def folder(tmp_path: Path) -> Path:
     write(work, SHOW, "monsoon.yaml")
     write(work, SHOW, "manifests/bridge.yaml")
     write(work, "services: {}\n", "compose.yaml")
+    write(work, "shot,description\n1,rain\n", "lists/rain.csv")
+    write(work, "shot\tdescription\n1\train\n", "Fog.TSV")
     write(work, "more: text\n", "monsoon.txt")
     return work
 
@@ -122,6 +124,14 @@ def test_manifests_are_told_from_other_files_and_found_one_folder_down(folder: P
     assert asked(folder, "manifest-runner validate ") == ["manifests/bridge.yaml", "monsoon.yaml"]
     assert asked(folder, "manifest-runner fmt monsoon.yaml manifests/b") == ["manifests/bridge.yaml"]
     assert asked(folder, "manifest-runner status comp") == ["comp"], "any file, as the shell finds it"
+
+
+def test_shot_lists_are_told_from_other_files_and_found_one_folder_down(folder: Path) -> None:
+    assert asked(folder, "manifest-runner import ") == ["Fog.TSV", "lists/rain.csv"]
+    assert asked(folder, "manifest-runner import lists/r") == ["lists/rain.csv"]
+    assert asked(folder, "manifest-runner export ") == ["manifests/bridge.yaml", "monsoon.yaml"]
+    assert asked(folder, "manifest-runner graph monsoon.yaml --only BR") == ["BR0010"]
+    assert asked(folder, "manifest-runner graph monsoon.yaml --format d") == ["dot"]
 
 
 def test_the_second_of_several_shots_is_completed_behind_its_comma(folder: Path) -> None:

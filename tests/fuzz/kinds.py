@@ -6,6 +6,8 @@ words of a command as a person would type them there.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -17,6 +19,8 @@ from typing import Any
 
 from manifest_runner.adapters.resources import load_card
 from manifest_runner.core.schema import manifest_schema
+from manifest_runner.core.sheet_text import ENCODINGS
+from manifest_runner.core.shotlist_columns import NAMES
 from tests.fuzz import shapes
 from tests.fuzz.shapes import Pairs, Raw, bend_bytes, bend_lines, hostile, json_written, mutate, tree_of, yaml_text
 
@@ -85,7 +89,8 @@ def names(seed: int, count: int, only: tuple[str, ...] = ()) -> list[str]:
 LOOKING = (("validate", "show.yaml"), ("validate", "show.yaml", "--json"), ("plan", "show.yaml"),
            ("plan", "show.yaml", "--json"),
            ("plan", "show.yaml", "--exit-code", "-v"), ("lock", "show.yaml", "--check"), ("status", "show.yaml"),
-           ("status", "show.yaml", "--json"))
+           ("status", "show.yaml", "--json"), ("graph", "show.yaml", "--pictures"), ("graph", "show.yaml", "--format", "dot"),
+           ("graph", "show.yaml", "--format", "mermaid"), ("export", "show.yaml", "--csv"))
 
 
 @kind(44)
@@ -259,6 +264,52 @@ def bytes(random: Random) -> Made:  # noqa: A001 - it is the kind's name on the 
     files[bent] = bend_bytes(random, files[bent], random.choice((1, 1, 2, 4, 20)))
     return Made(files=files,
                 commands=tuple(tuple(where if word == "show.yaml" else word for word in words) for words in LOOKING))
+
+
+# ── shot lists ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_TITLES = (*(name for names in NAMES.values() for name in names[:2]), "negative prompt", "cfg_scale", "Crew", "Descripton")
+_CELLS = ("", "", "1", "12A", "12-3", "SH0010", "INT. TRAM - NIGHT", "Scene 12", "WS", "rain on the rails", "pan left",
+          "slow push in", "pan left 4", '{"type": "simple", "config": {"zoom": -3}}', "5s", "0:05", "00:00:05:12@24",
+          "5,5", "1,500", "~5", "40s", "16:9", "16:09:00", "1080p", "plates/in.png", "../../etc/passwd",
+          "https://cdn.example/a.png", "last frame of 1", "first frame of SH0010 take 2", "Total", "TBD", "=1+1",
+          "'=x", "@SUM(A1:A9)", "-", "1e309", "0.5", "two\nlines", "{{ 7 * 7 }}", "{% raw %}", "{# x #}", 'say "no"',
+          "# QUESTION: x", "- id: x")
+_SAMPLE = "scene;shot;description;duration\r\n1;1;Straße;5,5\r\n;2;café;40s\r\n"
+
+
+@kind(12)
+def lists(random: Random) -> Made:
+    """A shot list as a stranger's spreadsheet may have left it, in any encoding, whole or bent."""
+    delimiter = random.choice(",,,;;\t|")
+    head = [*random.sample(_TITLES, random.randint(1, 9)), *(["description"] if random.random() < 0.95 else [])]
+    random.shuffle(head)
+    rows = [[_cell(random) for _ in range(len(head) + random.choice((0, 0, 0, -1, 1)))]
+            for _ in range(random.choice((0, 2, 3, 5, 8, 40)))]
+    above = [[_cell(random)] for _ in range(random.choice((0, 0, 1, 3)))]
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=delimiter, lineterminator=random.choice(("\r\n", "\n", "\r")))
+    writer.writerows([*above, *([head] if random.random() < 0.95 else []), *rows])
+    text = out.getvalue() if random.random() < 0.95 else _SAMPLE
+    if random.random() < 0.97:  # a list that holds one is no text, and nothing more of it is looked at
+        text = text.replace("\0", "")
+    if random.random() < 0.2:
+        text = bend_lines(random, text, random.choice((1, 2, 5)))
+    data = text.encode(random.choice(("utf-8", "utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "latin-1")), "replace")
+    if random.random() < 0.2:
+        data = bend_bytes(random, data, random.choice((1, 1, 3, 20)))
+    words = ("import", "list.csv", "--out", "-")
+    return Made(files={**_surroundings(random), "list.csv": data},
+                commands=(words, words, (*words, "--show", "x"), (*words, "--encoding", random.choice(sorted(ENCODINGS)))))
+
+
+def _cell(random: Random) -> str:
+    draw = random.random()
+    if draw < 0.75:
+        return random.choice(_CELLS)
+    if draw < 0.9:
+        return shapes.odd_text(random)
+    return random.choice((shapes.long_text(random), random.choice(shapes.WORDS), random.choice(shapes.NUMBERS)))
 
 
 # ── lockfiles and plans ───────────────────────────────────────────────────────────────────────────────────────────────

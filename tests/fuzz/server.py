@@ -41,14 +41,14 @@ def _load() -> None:
     """Import what the commands import late, so that no fork has to."""
     import importlib
 
-    for name in ("validate", "plan", "lock", "status", "render"):
+    for name in ("validate", "plan", "lock", "status", "render", "graph", "export", "import_"):
         importlib.import_module(f"manifest_runner.cli.commands.{name}")
     for name in ("manifest_runner.cli.rendering", "manifest_runner.cli.session", "manifest_runner.adapters.confined",
                  "jsonschema",
                  "manifest_runner.adapters.ledger", "manifest_runner.core.worddiff", "tomllib", "difflib", "tempfile",
                  "traceback",
                  "fastjsonschema", "filelock", "manifest_runner.views.diagnostics", "manifest_runner.core.explain",
-                 "click.shell_completion"):
+                 "click.shell_completion", "manifest_runner.core.shotlist_yaml"):
         importlib.import_module(name)
 
 
@@ -73,10 +73,12 @@ def _warm_up() -> None:
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w", encoding="utf-8") as nowhere, \
             redirect_stdout(nowhere), redirect_stderr(nowhere):
         os.chdir(folder)
-        for name, text in (("right.yaml", _RIGHT), ("wrong.yaml", _WRONG), ("wrong.lock.json", "{}")):
+        for name, text in (("right.yaml", _RIGHT), ("wrong.yaml", _WRONG), ("wrong.lock.json", "{}"),
+                           ("right.csv", "shot,description\n1,rain\n")):
             Path(name).write_text(text, encoding="utf-8")
         for words in (("plan", "right.yaml"), ("status", "right.yaml"), ("validate", "wrong.yaml"), ("validate", "none.yaml"),
-                      ("plan", "right.yaml", "--only", "C")):
+                      ("plan", "right.yaml", "--only", "C"), ("graph", "right.yaml"), ("export", "right.yaml", "--csv"),
+                      ("import", "right.csv", "--out", "-")):
             run(words)
         os.chdir(back)
 

@@ -15,7 +15,7 @@ from tests.fuzz.watch import Watcher, complaints
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks")
 
-SHORT = ("manifests", "bytes", "lockfiles", "plans", "settings", "templates")
+SHORT = ("manifests", "bytes", "lockfiles", "plans", "settings", "templates", "lists")
 RIGHT = Case(name="0:manifests:1", arguments=("validate", "show.yaml"), files={
     "show.yaml": b"version: 1\nshow: test\nmodel: kling-v3-omni\nshots: [{id: A, prompt: rain}]\n"})
 

@@ -20,6 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from manifest_runner.core.model import Severity
+from manifest_runner.errors import InvalidInput
+from tests.builders import findings
 from tests.fuzz.kinds import Case
 
 MOST_SECONDS = 5.0
@@ -28,7 +31,8 @@ KEY = "canary-ZmFrZS1rZXktb2YtdGhlLWZ1enplcg"
 ROOT = Path(__file__).parents[2]
 
 CODES: Mapping[str, frozenset[int]] = {"validate": frozenset({0, 2}), "plan": frozenset({0, 2}), "lock": frozenset({0, 1, 2}),
-                                       "status": frozenset({0, 2}), "render": frozenset({2})}
+                                       "status": frozenset({0, 2}), "render": frozenset({2}),
+                                       "graph": frozenset({0, 2}), "export": frozenset({0, 2}), "import": frozenset({0, 2})}
 """What each command may end with here. `render` is never given what could be carried out."""
 
 _RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -126,14 +130,25 @@ def complaints(case: Case, seen: Seen) -> list[str]:
         text = said.decode("utf-8", "replace")
     if fault := _FAULT.search(text):
         found.append(f"fault: {text[fault.start():].splitlines()[0][:300]}")
-    if control := _RAW.search(text):
-        found.append(f"control: U+{ord(control.group()):04X} is shown raw, near {text[max(0, control.start() - 30):][:60]!r}")
+    if command == "import" and seen.code == 0 and (mistakes := _mistakes(seen.out)):
+        found.append(f"invalid: what import wrote is no manifest: {mistakes[0]}")
+    shown = text.translate({0x09: " ", 0x0D: " "}) if command == "export" else text  # lines of CSV end so; cells may hold tabs
+    if control := _RAW.search(shown):
+        found.append(f"control: U+{ord(control.group()):04X} is shown raw, near {shown[max(0, control.start() - 30):][:60]!r}")
     if "--json" in case.arguments and not seen.late and not _is_object(seen.out):
         found.append("json: standard output is not one JSON object")
     if seen.code == 2 and "--json" not in case.arguments and not seen.err.strip() and "--exit-code" not in case.arguments:
         found.append("silent: exit code 2 without a word on standard error")
     found.extend(f"written: {name}" for name in seen.written if not name.startswith("repository/.manifest-runner/"))
     return found
+
+
+def _mistakes(manifest: bytes) -> list[str]:
+    """What is wrong with a manifest, pictures left aside."""
+    try:
+        return [item.message for item in findings(manifest.decode("utf-8")) if item.severity is Severity.ERROR]
+    except InvalidInput as error:
+        return [item.message for item in error.diagnostics]
 
 
 def _is_object(out: bytes) -> bool:

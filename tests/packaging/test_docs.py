@@ -16,7 +16,7 @@ import pytest
 
 from manifest_runner.adapters.secrets import KEY_VARIABLE
 from manifest_runner.adapters.settings import VARIABLES
-from manifest_runner.cli.main import COMMANDS
+from manifest_runner.cli.main import COMMANDS, module_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted((ROOT / "docs").rglob("*.md"))
@@ -73,7 +73,7 @@ def functions_in(path: Path) -> frozenset[str]:
 
 @lru_cache
 def flags_of(command: str) -> frozenset[str]:
-    found = getattr(importlib.import_module(f"manifest_runner.cli.commands.{command}"), command)
+    found = getattr(importlib.import_module(f"manifest_runner.cli.commands.{module_of(command)}"), module_of(command))
     return frozenset({"--help"}).union(*([*option.opts, *option.secondary_opts] for option in found.params))
 
 
