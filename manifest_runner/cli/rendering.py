@@ -76,7 +76,7 @@ class Rendering:
         session.tightest(project, Limits())  # a limit that cannot be read is said before any plan is shown
         if not project.draft:
             session.check_listening(project)
-        self.name = os.urandom(8).hex()  # of this command in the ledger: its limits hold over all its rounds
+        self.in_ledger = session.Run.of(os.environ)
         self.settled: set[Where] = set()
         self.halted = False
         self.told: list[dict[str, Any]] = []  # for programs: the rounds so far
@@ -97,7 +97,7 @@ class Rendering:
         if unreachable is not None:
             raise UsageError(unreachable, code="frames-unreachable", hint=f"{FRAMES_HINT}; nothing was spent")
         if self.key is not None:
-            session.recover(self.project, self.key, self.name)
+            session.recover(self.project, self.key, self.in_ledger)
         code = ExitCode.DONE
         for number in range(ROUNDS):
             planned = plan_project(self.project, show, only=self.asked.only, account=self.account)
@@ -196,8 +196,8 @@ class Rendering:
         limits = session.tightest(self.project, show.manifest.limits)
 
         async def main() -> Report:
-            world = (session.draft(self.project, self.name) if self.key is None
-                     else session.live(self.project, self.key, limits, self.name))
+            world = (session.draft(self.project, self.in_ledger) if self.key is None
+                     else session.live(self.project, self.key, limits, self.in_ledger))
             async with world as (outside, options):
                 options = replace(options, fail_fast=self.asked.fail_fast)
                 with await self._progress(planned, show, outside, options) as progress:
@@ -250,7 +250,8 @@ class Rendering:
         priced = not self.project.draft
         if self.events is not None:
             return self.events
-        if self.asked.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        alone = self.in_ledger.name == self.in_ledger.sender  # others of one run write to the same terminal
+        if self.asked.quiet or not alone or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             return Lines(sys.stderr, quiet=self.asked.quiet, priced=priced)
         from manifest_runner.views.live import Live  # rich: only where there is a terminal
 

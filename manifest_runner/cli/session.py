@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +27,7 @@ from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret, account_of, is_loopback, read_key
+from manifest_runner.adapters.settings import run_name
 from manifest_runner.adapters.store import LocalStore
 from manifest_runner.adapters.webhook import WebhookListener, callback_address, listen_address, need_server, webhook_token
 from manifest_runner.cli.project import Project
@@ -41,6 +42,21 @@ from manifest_runner.views.text import safe
 
 T = TypeVar("T")
 DRAFT_URL = "http://simulator.invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What the ledger calls a command. `name` is the run, whose limits hold over all rounds of the command and all commands of
+    that name; `sender` is this command alone."""
+
+    name: str
+    sender: str
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Run:
+        """This command: a run of its own, or part of the one that make, say, has named. Raises `UsageError`."""
+        sender = os.urandom(8).hex()
+        return cls(name=run_name(environ) or sender, sender=sender)
 
 
 def tightest(project: Project, manifest: Limits) -> SpendingLimits:
@@ -84,8 +100,8 @@ def _base_url(project: Project) -> str:
 
 
 @asynccontextmanager
-async def live(project: Project, key: Secret, limits: SpendingLimits, run: str) -> AsyncIterator[tuple[Outside, Options]]:
-    """Everything outside for a paid run. `run` is what the ledger calls it: one name for one command."""
+async def live(project: Project, key: Secret, limits: SpendingLimits, run: Run) -> AsyncIterator[tuple[Outside, Options]]:
+    """Everything outside for a paid run."""
     base_url, clock = _base_url(project), SystemClock()
     local = is_loopback(base_url)
     async with AsyncExitStack() as stack:
@@ -124,7 +140,7 @@ async def _listener(stack: AsyncExitStack, project: Project,
 
 
 @asynccontextmanager
-async def draft(project: Project, run: str) -> AsyncIterator[tuple[Outside, Options]]:
+async def draft(project: Project, run: Run) -> AsyncIterator[tuple[Outside, Options]]:
     """Everything outside for a draft: the provider lives in this process and ends with it."""
     import httpx
 
@@ -183,9 +199,9 @@ def _alone(guard: Path) -> AbstractContextManager[object]:
         raise UsageError("another draft of this manifest is being rendered", code="draft-busy", hint="wait for it") from None
 
 
-def _ledger(project: Project, name: str, run: str, clock: SystemClock) -> SqliteLedger:
+def _ledger(project: Project, name: str, run: Run, clock: SystemClock) -> SqliteLedger:
     state = project.state.make()
-    return SqliteLedger(state.ledger, account=name, run=run, wall=clock.wall)
+    return SqliteLedger(state.ledger, account=name, run=run.name, sender=run.sender, wall=clock.wall)
 
 
 def _outside(project: Project, gateway: HttpGateway, downloads: HttpDownloads, ledger: SqliteLedger, frames: Frames,
@@ -203,7 +219,7 @@ def _rescue(project: Project, name: str) -> RescueFiles:
     return RescueFiles(account=name, ledger=project.state.ledger, places=places, say=_tell)
 
 
-def recover(project: Project, key: Secret, run: str) -> None:
+def recover(project: Project, key: Secret, run: Run) -> None:
     """Take the job ids that an earlier run could not record into the ledger, before anything is planned."""
     if not _rescue(project, account(project, key)).found():
         return
