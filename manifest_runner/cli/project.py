@@ -23,7 +23,7 @@ from manifest_runner.cli.words import command
 from manifest_runner.core import expansion
 from manifest_runner.core.model import Diagnostic, Json, Lockfile, Manifest, Pointer, Severity
 from manifest_runner.core.modelcard import ModelCard, override
-from manifest_runner.core.origins import json_pointer
+from manifest_runner.core.origins import Origins, json_pointer
 from manifest_runner.core.pricing import price_words
 from manifest_runner.core.rules import ADDRESS
 from manifest_runner.core.templating import Engine, ReadFile
@@ -37,9 +37,10 @@ _SUFFIXES = (".yaml.j2", ".yml.j2", ".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Show:
-    """A manifest that is valid: its meaning, its model, and the sha256 of every file it was made from."""
+    """A manifest that is valid: its meaning, its model, where it was written, and the sha256 of every file it was made from."""
 
     manifest: Manifest
+    origins: Origins
     card: ModelCard
     inputs: Mapping[str, str]
     pictures: Mapping[str, str]
@@ -126,8 +127,8 @@ class Project:
         texts = _texts(filled.origins, found)
         if manifest is None or any(item.severity is Severity.ERROR for item in found):
             raise InvalidInput(found, texts=texts)
-        return Show(manifest=self._drafted(manifest), card=card, inputs=filled.inputs, pictures=pictures,
-                    warnings=tuple(found), texts=texts)
+        return Show(manifest=self._drafted(manifest), origins=filled.origins, card=card, inputs=filled.inputs,
+                    pictures=pictures, warnings=tuple(found), texts=texts)
 
     def _drafted(self, manifest: Manifest) -> Manifest:
         """A draft's clips lie in a folder of their own, so that none can be taken for a paid take."""
