@@ -9,7 +9,7 @@ import hashlib
 import os
 import posixpath
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,11 +19,24 @@ from manifest_runner.adapters.resources import card_path
 from manifest_runner.adapters.settings import RUN_VARIABLE
 from manifest_runner.adapters.settings_files import project_files
 from manifest_runner.adapters.stamps import Stamp, set_stamps, write_if_changed, write_rules
+from manifest_runner.cli.planner import chosen
 from manifest_runner.cli.project import Project, Show, sort_diagnostics
-from manifest_runner.core.model import Diagnostic, FileFrame, Note, Plan, Pointer, Source
+from manifest_runner.core.model import Diagnostic, FileFrame, Note, Plan, Pointer, ShotId, Source
 from manifest_runner.core.origins import json_pointer
+from manifest_runner.core.planning import with_upstream
 from manifest_runner.errors import InvalidInput, UsageError
-from manifest_runner.views.makefile import ALL, CUT, SHOTS, Paths, Rules, clips_of, cut_list, makefile, stale_shots
+from manifest_runner.views.makefile import (
+    ALL,
+    CUT,
+    SHOTS,
+    Paths,
+    Rules,
+    clips_of,
+    cut_list,
+    dependencies,
+    makefile,
+    stale_shots,
+)
 from manifest_runner.views.makewords import is_plain, unspeakable, variable
 
 _HINT = "give it another name, or another folder: make has no way to write this one"
@@ -38,9 +51,11 @@ class Files:
     perhaps: tuple[str, ...]
 
 
-def files_of(project: Project, show: Show) -> Files:
-    """Manifest, includes, templates, pictures, model card, settings and lockfile."""
-    pictures = [_inside(project, path) for path in show.pictures]
+def files_of(project: Project, show: Show, shots: Collection[ShotId] | None = None) -> Files:
+    """Manifest, includes, templates, pictures (of these shots, or of all), model card, settings and lockfile."""
+    frames = (frame for shot in show.manifest.shots if shots is None or shot.id in shots
+              for frame in (shot.first_frame, shot.last_frame))
+    pictures = [_inside(project, frame.path) for frame in frames if isinstance(frame, FileFrame)]
     named = list(dict.fromkeys([posixpath.normpath(project.path.as_posix()), *show.inputs, *pictures]))
     card = _shown(project, card_path(show.card.name))
     places = [*project_files(project.files.root), *([Path(user)] if (user := project.settings.user_file) else [])]
@@ -85,6 +100,19 @@ def write(rules: Rules, began: int) -> None:
     if not to.parent.is_dir():
         raise UsageError(f"there is no folder {to.parent}", code="cannot-write", hint="make it first")
     write_rules(to, makefile(rules), [Path(file) for file in rules.inputs], began, time.time_ns())
+
+
+def write_depfile(project: Project, show: Show, only: Sequence[str], to: Path) -> None:
+    """Write what the clips of these shots (of all, where none are named) depend on. The lockfile is not among it: every render
+    changes it. Raises `InvalidInput` for names that make cannot spell, and `UsageError`."""
+    shots = chosen(show.manifest, only) if only else frozenset(shot.id for shot in show.manifest.shots)
+    clips = [_inside(project, path) for path in clips_of(show.manifest, shots)]
+    before = [_inside(project, path) for path in clips_of(show.manifest, with_upstream(show.manifest, shots) - shots)]
+    files = files_of(project, show, with_upstream(show.manifest, shots))
+    lock = posixpath.normpath(project.lock_path.as_posix())
+    others = [file for file in files.perhaps if file != lock and Path(file).is_file()]
+    _check(project, show, [*files.there, *others])
+    write_if_changed(to, dependencies(clips, [*files.there, *others, *before]))
 
 
 def _stamps(project: Project) -> Path:

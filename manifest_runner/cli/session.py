@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
@@ -27,9 +27,10 @@ from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret, account_of, is_loopback, read_key
-from manifest_runner.adapters.settings import run_name
 from manifest_runner.adapters.store import LocalStore
 from manifest_runner.adapters.webhook import WebhookListener, callback_address, listen_address, need_server, webhook_token
+from manifest_runner.cli import belonging
+from manifest_runner.cli.belonging import Run
 from manifest_runner.cli.project import Project
 from manifest_runner.cli.words import command
 from manifest_runner.core.lifecycle import UNFINISHED, Abandoned
@@ -42,21 +43,6 @@ from manifest_runner.views.text import safe
 
 T = TypeVar("T")
 DRAFT_URL = "http://simulator.invalid"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What the ledger calls a command. `name` is the run, whose limits hold over all rounds of the command and all commands of
-    that name; `sender` is this command alone."""
-
-    name: str
-    sender: str
-
-    @classmethod
-    def of(cls, environ: Mapping[str, str]) -> Run:
-        """This command: a run of its own, or part of the one that make, say, has named. Raises `UsageError`."""
-        sender = os.urandom(8).hex()
-        return cls(name=run_name(environ) or sender, sender=sender)
 
 
 def tightest(project: Project, manifest: Limits) -> SpendingLimits:
@@ -156,7 +142,8 @@ async def draft(project: Project, run: Run) -> AsyncIterator[tuple[Outside, Opti
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="manifest-runner-draft-")))
         free = dict.fromkeys(LIST_PRICES, Decimal(0))
         world = World(Settings(speed=1e6, seed=os.urandom(8).hex(), prices=free))
-        simulator = await stack.enter_async_context(Simulator(folder=folder, clock=clock, world=world, base_url=DRAFT_URL))
+        simulator = await stack.enter_async_context(Simulator(folder=folder, clock=clock, world=world, base_url=DRAFT_URL,
+                                                              place=stack.enter_context(belonging.place())))
         transport = httpx.ASGITransport(simulator.app)
         gateway = await stack.enter_async_context(HttpGateway(DRAFT_URL, key, transport=transport, clock=clock))
         downloads = await stack.enter_async_context(HttpDownloads(transport=transport, clock=clock))
@@ -248,7 +235,7 @@ def run_until_done(main: Callable[[], Awaitable[T]], say: Callable[[str], None])
                 say("stopping: no new submissions, saving what is known (once more to leave at once)")
                 break
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: os._exit(int(ExitCode.INTERRUPTED)))  # the ledger survives a kill anywhere
+            signal.signal(number, _leave)
         scope.cancel()
 
     async def both() -> None:
@@ -264,6 +251,12 @@ def run_until_done(main: Callable[[], Awaitable[T]], say: Callable[[str], None])
     if not outcome:
         raise Interrupted
     return outcome[0]
+
+
+def _leave(*_: object) -> NoReturn:
+    """Leave at once: the ledger survives a kill anywhere."""
+    belonging.give_back()
+    os._exit(int(ExitCode.INTERRUPTED))
 
 
 def _first(group: BaseExceptionGroup) -> BaseException:

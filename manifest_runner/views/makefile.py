@@ -102,7 +102,7 @@ def dependencies(targets: Sequence[str], files: Sequence[str]) -> str:
     that one that is gone does not stop a make that would find out by itself."""
     names = [depfile(name) for name in files]
     rule = f"{' '.join(depfile(name) for name in targets)}:"
-    return " \\\n  ".join([rule, *names]) + "\n" + "".join(f"\n{name}:\n" for name in names)
+    return " \\\n  ".join([rule, *names]) + "\n" + "".join(f"{name}:\n" for name in names)
 
 
 def _head(rules: Rules) -> Iterator[str]:
@@ -198,8 +198,8 @@ def _itself(rules: Rules) -> Iterator[str]:
         yield "# How these rules are made stands in the Makefile that includes them. A file that is gone is no reason to stop."
         yield f".PRECIOUS: {target(rules.out)}"
         yield f"{target(rules.out)}: $({name}.inputs)"
-    if others:
-        yield " \\\n  ".join(map(target, others)) + ":"
+    # Each on a line of its own: of several, the first might be called `include`, and the next would be obeyed.
+    yield from (f"{target(name)}:" for name in others)
     yield ""
 
 

@@ -22,6 +22,7 @@ _NEVER = re.compile("[\x00-\x1f\x7f\\\\*?\\[;|\ud800-\udfff]")
 _NAME = re.compile(r"[ #:$=]")
 _GCC = re.compile(r"[ #:$]")
 _WRITTEN = {" ": r"\ ", "#": r"\#", ":": r"\:", "$": "$$", "=": f"$({EQUALS})"}
+_SPECIAL = re.compile(r"\.[A-Z_]+")
 _PLAIN = re.compile(r"[\w@+,./-]+", re.ASCII)
 
 
@@ -30,12 +31,12 @@ def unspeakable(name: str) -> str | None:
     found = _NEVER.search(name)
     if found is not None:
         return f"a {found.group()} in it" if found.group().isprintable() else "a control character in it"
+    if _SPECIAL.fullmatch(name):  # a rule for a picture called .IGNORE would change what every recipe means
+        return "a name that make keeps for itself"
     if name.startswith("~"):
         return "a ~ at its beginning"
-    if name.endswith((" ", "&")):
-        return f"a {'space' if name.endswith(' ') else '&'} at its end"
-    if name.endswith(")") and "(" in name:
-        return "a name in parentheses at its end, which is a member of an archive"
+    if name.endswith((" ", "&", ")")):  # `(` and `)`, though in two names, are an archive and its members
+        return f"a {'space' if name.endswith(' ') else name[-1]} at its end"
     return None
 
 
