@@ -6,7 +6,7 @@ import posixpath
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from manifest_runner.views import makewords as words
 from manifest_runner.views.makefile import dependencies
 
-MAKE, NINJA = shutil.which("make"), shutil.which("ninja")
+MAKE = shutil.which("make")
 EXAMPLES = settings(max_examples=40, deadline=None)
 
 needs_make = pytest.mark.skipif(MAKE is None, reason="GNU make is not installed")
@@ -47,12 +47,6 @@ def spoken(found: Sequence[str]) -> list[str]:
                                                        for one in chosen):
             chosen.append(name)
     return chosen
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as made:
-        yield Path(made)
 
 
 def made(folder: Path, text: str, *goals: str) -> list[str]:
