@@ -67,19 +67,22 @@ class Spending:
 class SqliteLedger:
     """The ledger of one account in the file `path`, on behalf of one run. Synchronous; one thread at a time.
 
-    `run` names this run; `wall` is seconds since 1970. The file is made (mode 0600) where there is none; its folder must
-    exist. Raises `LedgerError` where the file cannot be trusted: then nothing may be submitted.
+    `run` names this run, whose limit of credits several processes may share; `sender` names the command that sends, which is
+    one process alone (without it, the run is that). `wall` is seconds since 1970. The file is made (mode 0600) where there is
+    none; its folder must exist. Raises `LedgerError` where the file cannot be trusted: then nothing may be submitted.
     """
 
-    def __init__(self, path: Path, *, account: str, run: str, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, *, account: str, run: str, sender: str | None = None,
+                 wall: Callable[[], float] = time.time) -> None:
+        sender = run if sender is None else sender
         connection = schema.open_for_writing(path)
         try:
             with schema.translated(path):
-                mark = RunMark(path, run)  # before anything is recorded in the name of this run
+                mark = RunMark(path, sender)  # before anything is recorded in the name of this sender
         except BaseException:
             connection.close()
             raise
-        self._set_up(connection, path, account, run, wall, mark)
+        self._set_up(connection, path, account, run, sender, wall, mark)
 
     @classmethod
     def open_readonly(cls, path: Path, *, account: str | None = None,
@@ -92,7 +95,7 @@ class SqliteLedger:
         if connection is None:
             return None
         ledger = cls.__new__(cls)
-        ledger._set_up(connection, path, account, "", wall, None)
+        ledger._set_up(connection, path, account, "", "", wall, None)
         return ledger
 
     @staticmethod
@@ -104,13 +107,14 @@ class SqliteLedger:
         with schema.translated(path), closing(connection):
             return [str(row[0]) for row in connection.execute("SELECT DISTINCT account FROM jobs ORDER BY account")]
 
-    def _set_up(self, connection: sqlite3.Connection, path: Path, account: str | None, run: str,
+    def _set_up(self, connection: sqlite3.Connection, path: Path, account: str | None, run: str, sender: str,
                 wall: Callable[[], float], mark: RunMark | None) -> None:
         self._connection = connection
         self._path = path
         self._books = Books(connection, path, account)
         self._account = account or ""  # for writing, which a connection without an account cannot do
         self._run = run
+        self._sender = sender
         self._wall = wall
         self._mark = mark
 
@@ -296,19 +300,19 @@ class SqliteLedger:
 
     def _admit_again(self, row: Row, limits: SpendingLimits, now: float) -> Admission:
         job = self._books.job(row)
-        fresh = row.sender == self._run  # then this run knows what became of it; of another's, bytes may have left
+        fresh = row.sender == self._sender  # then this one knows what became of it; of another's, bytes may have left
         if job.state is not JobState.INTENDED or self._is_being_sent(row):
             return Held(job=job)
         turn = self._ask(job.intent, limits, now, again=True)
         if turn.why:
             return Wait(seconds=turn.seconds, why=turn.why)
-        self._books.update(sealed(row._replace(sender=self._run, touched=now)))
+        self._books.update(sealed(row._replace(sender=self._sender, touched=now)))
         self._books.note("Intended", {"again": True, "run": self._run, "ahead": turn.seconds}, now, row.external_task_id)
         return Admitted(job=job, fresh=fresh, seconds=turn.seconds, slot=turn.slot)
 
     def _is_being_sent(self, row: Row) -> bool:
-        """Whether another run, which is alive, has it in its hands."""
-        return row.sender != self._run and is_alive(self._path, row.sender)
+        """Whether another sender, which is alive, has it in its hands."""
+        return row.sender != self._sender and is_alive(self._path, row.sender)
 
     def _unfinished(self, intent: Intent) -> Row | None:
         """A submission under another id that is alive for the same take."""
@@ -338,7 +342,7 @@ class SqliteLedger:
 
     def _insert(self, intent: Intent, now: float, *, ahead: float = 0.0) -> Job:
         row = self._storable(
-            partial(new_row, intent, account=self._account, run=self._run, day=self._day(now), now=now))
+            partial(new_row, intent, account=self._account, run=self._run, sender=self._sender, day=self._day(now), now=now))
         self._books.insert(row)
         self._books.note("Intended", {**detail_of(Intended(intent=intent)), "run": self._run, "ahead": ahead}, now,
                          intent.external_task_id)

@@ -37,8 +37,8 @@ _EXACT = Context(prec=60, rounding=ROUND_CEILING)  # independent of whatever con
 class Row(NamedTuple):
     """One job as the tables `jobs` and `requests` hold it, in the order of `COLUMNS`.
 
-    `run` reserved it; `sender` is the run that may send it; `settled_by` is the run that saw how it ended (empty until
-    then); `day` is the UTC date of the reservation. The amounts are micro-credits.
+    `run` reserved it; `sender` is the command, one process, that may send it; `settled_by` is the run that saw how it ended
+    (empty until then); `day` is the UTC date of the reservation. The amounts are micro-credits.
     """
 
     seq: int
@@ -81,12 +81,12 @@ def from_micro(amount: int) -> Decimal:
     return _EXACT.divide(Decimal(amount), Decimal(MICRO))
 
 
-def new_row(intent: Intent, *, account: str, run: str, day: str, now: float) -> Row:
+def new_row(intent: Intent, *, account: str, run: str, sender: str, day: str, now: float) -> Row:
     """The row of an intent that is about to be recorded; its number is not known yet."""
     key = intent.key
     return sealed(Row(
         seq=0, touched=now, account=account, external_task_id=intent.external_task_id, manifest=key.manifest, shot=key.shot,
-        take=key.take, attempt=intent.attempt, run=run, sender=run, settled_by="", day=day, state=JobState.INTENDED.value,
+        take=key.take, attempt=intent.attempt, run=run, sender=sender, settled_by="", day=day, state=JobState.INTENDED.value,
         fingerprint=intent.fingerprint, reserved=to_micro(intent.reserved), charged=None, job_id=None, error="",
         artifacts="[]", seal=b"", model=intent.request.model, params=_dump(intent.request.params), body=bytes(intent.body),
     ))

@@ -1,4 +1,5 @@
-"""Which runs are still alive: each holds a lock on a file of its own beside the ledger for as long as its process lives.
+"""Which senders, each the process of one command, are still alive: each holds a lock on a file of its own beside the ledger
+for as long as its process lives.
 
 Law: the system lets go of the lock when the process ends, however it ends. A process id would not do: it is given out
 again, and means nothing in another container that shares the folder.
@@ -14,16 +15,16 @@ from pathlib import Path
 
 
 class RunMark:
-    """The sign that `run` is alive, from now until `remove` or the end of the process. Raises `OSError`."""
+    """The sign that `sender` is alive, from now until `remove` or the end of the process. Raises `OSError`."""
 
-    def __init__(self, ledger: Path, run: str) -> None:
-        self._path = _place(ledger, run)
+    def __init__(self, ledger: Path, sender: str) -> None:
+        self._path = _place(ledger, sender)
         self._handle = self._hold()
 
     def _hold(self) -> int:
         while True:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(handle, fcntl.LOCK_SH)  # shared: a run may open its ledger twice
+            fcntl.flock(handle, fcntl.LOCK_SH)  # shared: a command may open its ledger twice
             # Between opening and locking, `is_alive` of another process may have swept the file away.
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(handle), self._path.stat()):
@@ -31,7 +32,7 @@ class RunMark:
             os.close(handle)
 
     def remove(self) -> None:
-        """The run is over. May be called twice."""
+        """It is over. May be called twice."""
         if self._handle < 0:
             return
         if _alone(self._handle):
@@ -40,9 +41,9 @@ class RunMark:
         self._handle = -1
 
 
-def is_alive(ledger: Path, run: str) -> bool:
-    """Whether a process that works on behalf of `run` is alive; sweeps away what a killed one has left. Raises `OSError`."""
-    path = _place(ledger, run)
+def is_alive(ledger: Path, sender: str) -> bool:
+    """Whether the process `sender` is alive; sweeps away what a killed one has left. Raises `OSError`."""
+    path = _place(ledger, sender)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -64,6 +65,6 @@ def _alone(handle: int) -> bool:
     return True
 
 
-def _place(ledger: Path, run: str) -> Path:
-    name = hashlib.blake2b(run.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
+def _place(ledger: Path, sender: str) -> Path:
+    name = hashlib.blake2b(sender.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
     return ledger.with_name(f"{ledger.name}.run-{name}")

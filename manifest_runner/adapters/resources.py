@@ -50,6 +50,11 @@ def load_card(name: str) -> ModelCard:
     return card_from_data(parsing.parse(read_text(file), path=file).data, source=file, known_good=True)
 
 
+def card_path(name: str) -> Path:
+    """The file of a model's card, for whoever must know when it changes."""
+    return _folder() / "models" / f"{name}.yaml"
+
+
 def _folder() -> Path:
     installed = _PACKAGE / "schemas"
     return installed if installed.is_dir() else _PACKAGE.parent / "schemas"

@@ -44,9 +44,14 @@ OPERATORS_OWN = ("base-url", "key-file", "store", "store-url", "callback-url", "
 
 _LIMITS = ("max-credits", "daily-credits", "rate", "concurrency")
 _NEVER_EMPTY = ("base-url", *_LIMITS)
+_LONGEST_NAME = 200
 
 MOST_CREDITS = Decimal(10**12)
 """More than anybody has; a number of any length would be slow to add up."""
+
+RUN_VARIABLE = "MANIFEST_RUNNER_RUN"
+"""Names the run that a command belongs to. No setting, and in no file: it is for whoever starts several commands as one run, as
+make does, so that they share its limit of credits."""
 
 DEFAULTS: Mapping[str, str] = {"base-url": DEFAULT_BASE_URL, "frames": "store"}
 
@@ -207,6 +212,15 @@ def _claims(table: Table, model: str, doubtful: Mapping[tuple[str, ...], Any]) -
         whole = ("models", model, *path)
         yield Claim(name=".".join(whole), value=str(value), source=table.place("models", whole[-1]),
                     line=toml_line(whole, value), text=table.text)
+
+
+def run_name(environ: Mapping[str, str]) -> str | None:
+    """The run that this command belongs to, where somebody has said so. Raises `UsageError` for a name that is none."""
+    name = environ.get(RUN_VARIABLE, "").strip()
+    if len(name) > _LONGEST_NAME or not name.isprintable():
+        raise UsageError(f"{RUN_VARIABLE} is no name of a run", code="run-name",
+                         hint=f"up to {_LONGEST_NAME} characters that can be printed, another for each run; or leave it unset")
+    return name or None
 
 
 def key_in(environ: Mapping[str, str]) -> bool:

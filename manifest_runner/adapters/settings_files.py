@@ -46,10 +46,18 @@ class Table:
         return Source(path=self.path, line=candidates[0] if candidates else 1, column=1)
 
 
+_OF_PROJECT: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("manifest-runner.toml", ()), ("pyproject.toml", ("tool", "manifest-runner")))
+
+
+def project_files(root: Path) -> list[Path]:
+    """Where a repository's own settings lie or would lie, the file that counts first."""
+    return [root / name for name, _ in _OF_PROJECT]
+
+
 def project_tables(root: Path, known: Collection[str]) -> list[Table]:
     """The repository's own, the one that counts first; `known` are the names of settings."""
-    files = ((root / "manifest-runner.toml", ()), (root / "pyproject.toml", ("tool", "manifest-runner")))
-    return [_read(path, inside, known) for path, inside in files if path.is_file()]
+    return [_read(root / name, inside, known) for name, inside in _OF_PROJECT if (root / name).is_file()]
 
 
 def user_table(environ: Mapping[str, str], known: Collection[str]) -> Table:

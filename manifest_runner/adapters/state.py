@@ -40,6 +40,11 @@ class StateFolder:
         """Small pictures of clips, which can be made again at any time."""
         return self._part / "stills"
 
+    @property
+    def rules(self) -> Path:
+        """Stamps for make, which can be made again at any time, and a place for the rules that go with them."""
+        return self.root / "make"
+
     def guard(self, name: str) -> Path:
         """The file that processes lock while they write the lockfile of the manifest `name`."""
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, str] = {
     "push": "Copy the locked clips to the shared store.",
     "verify": "Read every byte of the locked clips, and mend what is damaged.",
     "gc": "Delete stored clips that no lockfile of the git history names.",
+    "make": "Write rules for GNU make: clips, reel and report.",
     "lock": "Rebuild the lockfile from the ledger, check it, or settle a merge.",
     "merge": "Merge lockfiles shot by shot; git runs it.",
     "models": "What can be rendered, with its rules and prices.",

@@ -16,6 +16,7 @@ import click
 from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular
 from manifest_runner.cli import session
+from manifest_runner.cli.belonging import Run
 from manifest_runner.cli.planner import Planned, catch_up, plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.stores import frames_unreachable
@@ -59,6 +60,7 @@ class Asked:
     saved: str | None
     yes: bool
     fail_fast: bool
+    depfile: str | None
     as_json: bool
     quiet: bool
     verbose: bool
@@ -79,7 +81,7 @@ class Rendering:
         session.tightest(project, Limits())  # a limit that cannot be read is said before any plan is shown
         if not project.draft:
             session.check_listening(project)
-        self.name = os.urandom(8).hex()  # of this command in the ledger: its limits hold over all its rounds
+        self.in_ledger = Run.of(os.environ)  # its name there
         self.settled: set[Where] = set()
         self.halted = False
         self.told: list[dict[str, Any]] = []  # for programs: the rounds so far
@@ -96,11 +98,15 @@ class Rendering:
         show = self.project.load()
         if show.warnings and not self.asked.quiet:
             self.say(as_text(show.warnings, show.texts) + "\n")
+        if self.asked.depfile is not None:
+            from manifest_runner.cli.making import write_depfile  # few ask for one
+
+            write_depfile(self.project, show, self.asked.only, Path(self.asked.depfile))
         unreachable = frames_unreachable(self.project, show.manifest)
         if unreachable is not None:
             raise UsageError(unreachable[0], code="frames-unreachable", hint=f"{unreachable[1]}; nothing was spent")
         if self.key is not None:
-            session.recover(self.project, self.key, self.name)
+            session.recover(self.project, self.key, self.in_ledger)
         code = ExitCode.DONE
         for number in range(ROUNDS):
             planned = plan_project(self.project, show, only=self.asked.only, account=self.account)
@@ -185,8 +191,10 @@ class Rendering:
         if self.project.draft or not plan.total or self.asked.yes or self.asked.saved is not None:
             return
         if not sys.stdin.isatty():
+            through = " (through make: make RENDER_FLAGS=--yes)" if not self.in_ledger.is_whole else ""
             raise UsageError(f"this would spend {format_total(plan.total, show.card)}, and there is no terminal to ask",
-                             code="not-approved", hint="add --yes, or carry out a reviewed plan with --plan FILE",
+                             code="not-approved",
+                             hint=f"add --yes{through}, or carry out a reviewed plan with --plan FILE",
                              next_commands=[command("plan", self.project.shown, "--out", "plan.json")])
         click.confirm(f"Render for {format_total(plan.total, show.card)}?", abort=True, err=True)
 
@@ -207,8 +215,8 @@ class Rendering:
         limits = session.tightest(self.project, show.manifest.limits)
 
         async def main() -> Report:
-            world = (session.draft(self.project, self.name) if self.key is None
-                     else session.live(self.project, self.key, limits, self.name))
+            world = (session.draft(self.project, self.in_ledger) if self.key is None
+                     else session.live(self.project, self.key, limits, self.in_ledger))
             async with world as (outside, options):
                 options = replace(options, fail_fast=self.asked.fail_fast)
                 with await self._progress(planned, show, outside, options) as progress:
@@ -267,7 +275,7 @@ class Rendering:
         priced = not self.project.draft
         if self.events is not None:
             return self.events
-        if self.asked.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        if self.asked.quiet or not self.in_ledger.is_whole or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             return Lines(sys.stderr, quiet=self.asked.quiet, priced=priced)
         from manifest_runner.views.live import Live  # rich: only where there is a terminal
 

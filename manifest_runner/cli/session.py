@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanag
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
@@ -28,6 +28,8 @@ from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret, account_of, is_loopback, read_key
 from manifest_runner.adapters.webhook import WebhookListener, callback_address, listen_address, need_server, webhook_token
+from manifest_runner.cli import belonging
+from manifest_runner.cli.belonging import Run
 from manifest_runner.cli.project import Project
 from manifest_runner.cli.stores import frames_of, store_of
 from manifest_runner.cli.words import command
@@ -89,8 +91,8 @@ def _base_url(project: Project) -> str:
 
 
 @asynccontextmanager
-async def live(project: Project, key: Secret, limits: SpendingLimits, run: str) -> AsyncIterator[tuple[Outside, Options]]:
-    """Everything outside for a paid run. `run` is what the ledger calls it: one name for one command."""
+async def live(project: Project, key: Secret, limits: SpendingLimits, run: Run) -> AsyncIterator[tuple[Outside, Options]]:
+    """Everything outside for a paid run."""
     base_url, clock = _base_url(project), SystemClock()
     local = is_loopback(base_url)
     async with AsyncExitStack() as stack:
@@ -129,7 +131,7 @@ async def _listener(stack: AsyncExitStack, project: Project,
 
 
 @asynccontextmanager
-async def draft(project: Project, run: str) -> AsyncIterator[tuple[Outside, Options]]:
+async def draft(project: Project, run: Run) -> AsyncIterator[tuple[Outside, Options]]:
     """Everything outside for a draft: the provider lives in this process and ends with it."""
     import httpx
 
@@ -145,7 +147,8 @@ async def draft(project: Project, run: str) -> AsyncIterator[tuple[Outside, Opti
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="manifest-runner-draft-")))
         free = dict.fromkeys(LIST_PRICES, Decimal(0))
         world = World(Settings(speed=1e6, seed=os.urandom(8).hex(), prices=free))
-        simulator = await stack.enter_async_context(Simulator(folder=folder, clock=clock, world=world, base_url=DRAFT_URL))
+        simulator = await stack.enter_async_context(Simulator(folder=folder, clock=clock, world=world, base_url=DRAFT_URL,
+                                                              place=stack.enter_context(belonging.place())))
         transport = httpx.ASGITransport(simulator.app)
         gateway = await stack.enter_async_context(HttpGateway(DRAFT_URL, key, transport=transport, clock=clock))
         downloads = await stack.enter_async_context(HttpDownloads(transport=transport, clock=clock))
@@ -188,9 +191,9 @@ def _alone(guard: Path) -> AbstractContextManager[object]:
         raise UsageError("another draft of this manifest is being rendered", code="draft-busy", hint="wait for it") from None
 
 
-def _ledger(project: Project, name: str, run: str, clock: SystemClock) -> SqliteLedger:
+def _ledger(project: Project, name: str, run: Run, clock: SystemClock) -> SqliteLedger:
     state = project.state.make()
-    return SqliteLedger(state.ledger, account=name, run=run, wall=clock.wall)
+    return SqliteLedger(state.ledger, account=name, run=run.name, sender=run.sender, wall=clock.wall)
 
 
 def _outside(project: Project, gateway: HttpGateway, downloads: HttpDownloads, ledger: SqliteLedger, frames: Frames,
@@ -228,7 +231,7 @@ def _rescue(project: Project, name: str) -> RescueFiles:
     return RescueFiles(account=name, ledger=project.state.ledger, places=places, say=_tell)
 
 
-def recover(project: Project, key: Secret, run: str) -> None:
+def recover(project: Project, key: Secret, run: Run) -> None:
     """Take the job ids that an earlier run could not record into the ledger, before anything is planned."""
     if not _rescue(project, account(project, key)).found():
         return
@@ -257,7 +260,7 @@ def run_until_done(main: Callable[[], Awaitable[T]], say: Callable[[str], None])
                 say("stopping: no new submissions, saving what is known (once more to leave at once)")
                 break
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: os._exit(int(ExitCode.INTERRUPTED)))  # the ledger survives a kill anywhere
+            signal.signal(number, _leave)
         scope.cancel()
 
     async def both() -> None:
@@ -273,6 +276,12 @@ def run_until_done(main: Callable[[], Awaitable[T]], say: Callable[[str], None])
     if not outcome:
         raise Interrupted
     return outcome[0]
+
+
+def _leave(*_: object) -> NoReturn:
+    """Leave at once: the ledger survives a kill anywhere."""
+    belonging.give_back()
+    os._exit(int(ExitCode.INTERRUPTED))
 
 
 def _first(group: BaseExceptionGroup) -> BaseException:

@@ -105,6 +105,11 @@ def upstream_frames(shot: Shot) -> tuple[ShotFrame, ...]:
     return tuple(frame for frame in (first, last) if isinstance(frame, ShotFrame))
 
 
+def take_of(frame: ShotFrame, shots: Mapping[ShotId, Shot]) -> int:
+    """The take of which a frame is: the one that is named, else the one in the cut."""
+    return frame.take if frame.take is not None else shots[frame.shot].cut_take
+
+
 @dataclass(slots=True, kw_only=True)
 class _Planner:
     """The pass, with what it has found so far: for each shot its changes."""
@@ -163,7 +168,7 @@ class _Planner:
         return frame_identity(frame, self.world.pictures.__getitem__, self._clip_hash, self._take_of)
 
     def _take_of(self, frame: ShotFrame) -> int:
-        return frame.take if frame.take is not None else self.shots[frame.shot].cut_take
+        return take_of(frame, self.shots)
 
     def _clip_hash(self, frame: ShotFrame) -> str | None:
         """The sha256 of the upstream clip where it is settled, None where this plan will still make it."""

@@ -34,7 +34,7 @@ from manifest_runner.core.model import (
 )
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Ending, Notice, Observer, Outcome, Report
-from manifest_runner.core.planning import Where, output_path, upstream_frames
+from manifest_runner.core.planning import Where, output_path, take_of, upstream_frames
 from manifest_runner.core.projection import entry_of
 from manifest_runner.core.requests import body_of, clip_frame_identity, task_id
 from manifest_runner.core.verdict import Judge, verdict_of
@@ -282,7 +282,7 @@ class _Run:
         return None
 
     def _take_of(self, frame: ShotFrame) -> int:
-        return frame.take if frame.take is not None else self.shots[frame.shot].cut_take
+        return take_of(frame, self.shots)
 
     def _clip_of(self, frame: ShotFrame) -> Artifact:
         return self.clips[frame.shot, self._take_of(frame)]

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -27,6 +28,9 @@ Render: TypeAlias = Callable[[Mapping[str, Any], str, int, Mapping[str, bytes], 
 FLAW, FLAWS = "simulator:flaw", ("black", "frozen")
 """Under which name the order for a clip says what is to be wrong with it, and what may be. No request has a parameter so
 called."""
+
+Place: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
+"""A place for heavy work on this machine, waited for and given back."""
 
 _TASK_ID = re.compile(r"(?P<shot>.+)_t(?P<take>[1-9]\d*)\.a\d+\.[0-9a-f]+")
 _DATA_URL = re.compile(r"data:image/(?:png|jpeg);base64,(?P<base64>.*)", re.DOTALL)
@@ -79,10 +83,11 @@ class _Clip:
 
 
 class ClipRoom:
-    """Encodes clips into `folder`, at most `encoders` at a time."""
+    """Encodes clips into `folder`, at most `encoders` at a time, each of them in a place that `place` gives, if it is there."""
 
-    def __init__(self, folder: Path, render: Render, encoders: int) -> None:
+    def __init__(self, folder: Path, render: Render, encoders: int, place: Place | None = None) -> None:
         self._folder = folder
+        self._place = place or nullcontext
         self._render = render
         self._limiter = anyio.CapacityLimiter(encoders)
         self._clips: dict[str, _Clip] = {}
@@ -110,7 +115,8 @@ class ClipRoom:
 
         try:
             # Abandoned when cancelled: whoever stops the simulator does not wait for pictures that nobody will see.
-            await anyio.to_thread.run_sync(work, limiter=self._limiter, abandon_on_cancel=True)
+            async with self._limiter, self._place():
+                await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
         except ManifestRunnerError as error:
             clip.error = error.message
         except OSError as error:

@@ -28,7 +28,7 @@ import httpx
 from manifest_runner.errors import MediaError, MissingExtra, UsageError
 from manifest_runner.ports import Clock
 from manifest_runner.simulator.books import Job
-from manifest_runner.simulator.clips import FLAW, FLAWS, ClipRoom, Render, animatic, parse_task_id
+from manifest_runner.simulator.clips import FLAW, FLAWS, ClipRoom, Place, Render, animatic, parse_task_id
 from manifest_runner.simulator.faults import Fault, Faults, Phase
 from manifest_runner.simulator.page import external_task_id_in
 from manifest_runner.simulator.world import Delivery, World, error_document
@@ -59,13 +59,14 @@ class Simulator:
 
     Enter it (`async with`) before the first request: it encodes clips and delivers webhooks in a task group of its own, and
     leaving it cancels what is unfinished. `folder` is where clips go. Without `clips` jobs need none and `/out` has nothing
-    to give; `render` stands in for the animatic. `base_url` goes before the addresses of outputs; empty is filled in by
-    `serve`. `webhooks` is the httpx transport of deliveries, None for the network.
+    to give; `render` stands in for the animatic, and `place` gives each of them room on this machine. `base_url` goes before
+    the addresses of outputs; empty is filled in by `serve`. `webhooks` is the httpx transport of deliveries, None for the
+    network.
     """
 
     def __init__(self, *, folder: Path, clock: Clock, world: World, base_url: str = "", faults: Faults | None = None,
                  clips: bool = True, encoders: int | None = None, render: Render | None = None,
-                 webhooks: httpx.AsyncBaseTransport | None = None) -> None:
+                 place: Place | None = None, webhooks: httpx.AsyncBaseTransport | None = None) -> None:
         world.base_url = base_url.rstrip("/")
         world.gated = clips
         self.world = world
@@ -82,6 +83,7 @@ class Simulator:
         self._clock = clock
         self._began = clock.monotonic()
         self._render = render or animatic
+        self._place = place
         self._encoders = encoders or os.cpu_count() or 1
         self._room: ClipRoom | None = None
         self._clips: dict[str, Path] = {}
@@ -93,7 +95,7 @@ class Simulator:
     async def __aenter__(self) -> Self:
         if self.world.gated:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._room = ClipRoom(self._folder, self._render, self._encoders)
+            self._room = ClipRoom(self._folder, self._render, self._encoders, self._place)
         self._tasks = await anyio.create_task_group().__aenter__()
         return self
 

@@ -540,6 +540,30 @@ def test_four_processes_spend_one_budget_to_the_last_credit_and_not_a_credit_mor
         assert ledger.spent().reserved == 4000
 
 
+def sender(path: Path, name: str) -> SqliteLedger:
+    """The ledger as one of several commands sees it that are one run."""
+    return SqliteLedger(path, account="acme", run="make", sender=name, wall=lambda: NOON)
+
+
+def test_commands_of_one_run_share_its_limit(path: Path) -> None:
+    limits = SpendingLimits(run_credits=D(300))
+    for name in ("A", "B"):
+        with sender(path, name) as ledger:
+            assert isinstance(ledger.admit(intent(name), limits), Admitted)
+    with sender(path, "C") as ledger, pytest.raises(BudgetExceeded, match="290 of 300 of this run"):
+        ledger.admit(intent("C"), limits)
+
+
+def test_what_one_command_of_a_run_is_sending_no_other_of_that_run_sends(path: Path) -> None:
+    with sender(path, "B") as other:
+        with sender(path, "A") as one:
+            assert isinstance(one.admit(intent(), FREE), Admitted)
+            assert isinstance(other.admit(intent(), FREE), Held)
+        answer = other.admit(intent(), FREE)  # the first is gone, and its bytes may have left
+        assert isinstance(answer, Admitted)
+        assert not answer.fresh
+
+
 def test_four_processes_share_one_rate(path: Path) -> None:
     assert len(race(path, budget=600, rate=40)) == 60
     with closing(sqlite3.connect(path)) as connection:

@@ -67,7 +67,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteLedger]:
 
 def insert(ledger: SqliteLedger, found: Job) -> None:
     """A row as it is, without asking the ledger what may follow what: whatever lies there must be read right."""
-    row = new_row(found.intent, account="acme", run="r", day="2026-11-22", now=1.0)
+    row = new_row(found.intent, account="acme", run="r", sender="r", day="2026-11-22", now=1.0)
     with ledger._transaction():
         ledger._books.insert(changed_row(row, found, settled_by="", now=1.0))
 

@@ -1,4 +1,4 @@
-"""The simulator on a port with one small clip for every job: `python -m tests.crash.small_clips FOLDER RATE PLACES SEED`.
+"""The simulator on a port with one small picture for every job: `python -m tests.crash.small_clips FOLDER RATE PLACES SEED`.
 
 For tests and benchmarks in which many processes share two cores: neither the drawing of animatics nor eight times the decoding
 of them is what they look at. It prints its address. RATE may be empty and PLACES 0: no limit.
@@ -7,7 +7,6 @@ of them is what they look at. It prints its address. RATE may be empty and PLACE
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,10 +24,12 @@ from manifest_runner.simulator.world import Settings, World
 
 
 def main(folder: Path, rate: str, places: int, seed: str) -> None:
-    clip = small_clip(folder / "small.mp4")
+    clip = small_clip(folder / "small.mp4").read_bytes()
 
     def copy(body: Mapping[str, Any], shot: str, take: int, pictures: Mapping[str, bytes], to: Path) -> None:
-        shutil.copyfile(clip, to)
+        # Another request has other bytes, as it would from a model: a box that players skip says what was asked for.
+        asked = f"{shot} {take} {body.get('prompt')}".encode()
+        to.write_bytes(clip + (len(asked) + 8).to_bytes(4, "big") + b"free" + asked)
 
     settings = Settings(speed=100, seed=seed, posts=parse_rate(rate) if rate else None, concurrency=places or None)
     simulator = Simulator(folder=folder / "clips", clock=SystemClock(), world=World(settings), render=copy)

@@ -38,7 +38,7 @@ def export(manifest: str, as_csv: bool, draft: bool, out: str | None, force: boo
     project = Project(manifest, {name.replace("_", "-"): value for name, value in flags.items()}, draft=draft)
     show = project.load()
     planned = plan_project(project, show)
-    text = list_csv(show.manifest, show.card, standings(planned.plan, planned.jobs, show.card))
+    text = list_csv(show.manifest, show.card, standings(planned.plan, planned.jobs, show.manifest))
     if out is None:
         click.echo(text.encode(), nl=False)
         return

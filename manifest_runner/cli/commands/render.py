@@ -17,11 +17,12 @@ from manifest_runner.errors import UsageError
 @click.option("--locked", is_flag=True, help="Only what the lockfile names, for nothing; fail where it would have to change.")
 @click.option("--yes", is_flag=True, help="Do not ask before spending.")
 @click.option("--keep-going/--fail-fast", default=True, help="Finish the other shots when one fails (the default), or stop.")
+@click.option("--depfile", metavar="FILE", help="Write there what the clips depend on, as gcc does, for rules of your own.")
 @setting_options("max-credits", "rate", "concurrency", "base-url", "key-file", "state-dir", "store", "store-url", "frames",
                  "callback-url", "listen")
 @output_options("json", "quiet", "verbose")
 def render(manifest: str, draft: bool, only: tuple[str, ...], saved: str | None, locked: bool, yes: bool, keep_going: bool,
-           as_json: bool, quiet: bool, verbose: bool, **flags: str | None) -> int:
+           depfile: str | None, as_json: bool, quiet: bool, verbose: bool, **flags: str | None) -> int:
     """Render what MANIFEST asks for and what is not there yet.
 
     Asks before it spends. Whatever happens on the way (Ctrl-C, a crash, a lost connection), run it again: it continues, and
@@ -39,5 +40,6 @@ def render(manifest: str, draft: bool, only: tuple[str, ...], saved: str | None,
                              hint="leave one of the two out")
         return int(render_locked(manifest, flags, only, as_json=as_json, quiet=quiet))
     project = Project(manifest, {name.replace("_", "-"): value for name, value in flags.items()}, draft=draft)
-    asked = Asked(only=only, saved=saved, yes=yes, fail_fast=not keep_going, as_json=as_json, quiet=quiet, verbose=verbose)
+    asked = Asked(only=only, saved=saved, yes=yes, fail_fast=not keep_going, depfile=depfile, as_json=as_json, quiet=quiet,
+                  verbose=verbose)
     return int(Rendering(project, asked).run())
