@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import command, environment, run, write
+from tests.cli.support import command, environment, run, start, write
 from tests.cli.test_live import CORRELATES, TWO, clear
 from tests.crash.test_killed_run import books, live, simulator
 
@@ -83,8 +83,7 @@ def test_looking_with_an_output_that_is_closed_or_full_is_no_fault_of_the_progra
 def test_a_second_ctrl_c_leaves_at_once_and_the_next_run_continues(tmp_path: Path) -> None:
     write(tmp_path, TWO)
     with simulator(tmp_path, "--fault", "submit:slow=4000") as address:
-        process = subprocess.Popen(command("render", "show.yaml", "--yes"), cwd=tmp_path, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, text=True, env=environment(tmp_path, live(address)))
+        process = start(tmp_path, "render", "show.yaml", "--yes", env=live(address), stderr=subprocess.PIPE)
         assert process.stderr is not None
         while not (tmp_path / ".manifest-runner" / "ledger.sqlite3").exists():
             time.sleep(0.05)

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.cli.support import command, environment, run, write
+from tests.cli.support import run, start, write
 from tests.crash.test_killed_run import books, live, simulator
 
 ONE = "version: 1\nshow: show\nmodel: kling-v3-omni\ndefaults: {duration: 1}\nshots:\n  - {id: A, prompt: one}\n"
@@ -96,13 +96,7 @@ def test_a_rate_and_a_number_of_jobs_that_only_the_gateway_knows_are_kept(tmp_pa
 def test_the_limit_of_a_run_holds_over_all_its_rounds(tmp_path: Path) -> None:
     write(tmp_path, TWO)
     with simulator(tmp_path, "--fault", "poll:stuck") as address:
-        process = subprocess.Popen(
-            command("render", "show.yaml", "--yes"),
-            cwd=tmp_path,
-            env=environment(tmp_path, live(address)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = start(tmp_path, "render", "show.yaml", "--yes", env=live(address))
         while books(address)["totals"]["jobs"] < 2:
             time.sleep(0.05)
         time.sleep(0.3)
@@ -171,14 +165,7 @@ def test_a_failed_shot_shows_the_providers_words_and_the_others_finish(tmp_path:
 
 def test_a_stopped_draft_is_drawn_to_its_end_by_the_next_one(tmp_path: Path) -> None:
     write(tmp_path, ONE.replace("duration: 1", "duration: 8") + "".join(f"  - {{id: B{n}, prompt: x}}\n" for n in range(5)))
-    process = subprocess.Popen(
-        command("render", "show.yaml", "--draft"),
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start(tmp_path, "render", "show.yaml", "--draft", stderr=subprocess.PIPE)
     assert process.stderr is not None
     while "submitted" not in process.stderr.readline():
         pass

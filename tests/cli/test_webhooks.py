@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from manifest_runner.cli.session import _secrets_of
-from tests.cli.support import Ran, command, environment, run, write
+from tests.cli.support import Ran, run, start, write
 from tests.crash.test_killed_run import books, live, simulator
 
 SHOW = "version: 1\nshow: show\nmodel: kling-v3-omni\ndefaults: {duration: 1}\nshots:\n" + "".join(
@@ -57,8 +57,7 @@ def test_a_webhook_for_a_job_of_a_killed_run_finds_the_next_run(tmp_path: Path) 
     write(tmp_path, SHOW)
     with simulator(tmp_path, "--speed", "30") as address:
         env = hooks(address, free_port())
-        process = subprocess.Popen(command("render", "show.yaml", "--yes"), cwd=tmp_path, env=environment(tmp_path, env),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = start(tmp_path, "render", "show.yaml", "--yes", env=env)
         while books(address)["totals"]["jobs"] < 4:
             time.sleep(0.05)
         process.kill()
@@ -75,9 +74,7 @@ def test_interrupted_it_lets_go_of_the_port_and_says_how_to_go_on(tmp_path: Path
     write(tmp_path, SHOW)
     port = free_port()
     with simulator(tmp_path, "--fault", "poll:stuck") as address:
-        process = subprocess.Popen(command("render", "show.yaml", "--yes"), cwd=tmp_path,
-                                   env=environment(tmp_path, hooks(address, port)), stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, text=True)
+        process = start(tmp_path, "render", "show.yaml", "--yes", env=hooks(address, port), stderr=subprocess.PIPE)
         while books(address)["totals"]["jobs"] < 4:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)

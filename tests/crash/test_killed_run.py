@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.support import command, environment, run, write
+from tests.cli.support import run, start, write
 
 SHOW = """\
 version: 1
@@ -33,13 +33,7 @@ TAKES = 5
 @contextmanager
 def simulator(folder: Path, *flags: str) -> Iterator[str]:
     """The simulator in a process of its own, on a free port; its address."""
-    process = subprocess.Popen(
-        command("simulate", "--port", "0", "--speed", "200", *flags),
-        cwd=folder,
-        env=environment(folder),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = start(folder, "simulate", "--port", "0", "--speed", "200", *flags, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         yield process.stdout.readline().strip().removeprefix("simulator at ")
@@ -60,13 +54,7 @@ def live(address: str) -> dict[str, str]:
 
 def start_and_end(folder: Path, address: str, after: float, number: signal.Signals) -> int:
     """Begin to render and send a signal after so many seconds; the exit code."""
-    process = subprocess.Popen(
-        command("render", "show.yaml", "--yes"),
-        cwd=folder,
-        env=environment(folder, live(address)),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start(folder, "render", "show.yaml", "--yes", env=live(address), fresh=True)  # moments count from its start
     time.sleep(after)
     process.send_signal(number)
     return process.wait(timeout=60)
@@ -111,17 +99,8 @@ def test_a_run_without_its_ledger_asks_for_the_same_jobs_again(tmp_path: Path) -
 def test_two_runs_of_one_manifest_at_once_share_it(tmp_path: Path) -> None:
     write(tmp_path, SHOW)
     with simulator(tmp_path) as address:
-        both = [
-            subprocess.Popen(
-                command("render", "show.yaml", "--yes"),
-                cwd=tmp_path,
-                env=environment(tmp_path, live(address)),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(2)
-        ]
+        both = [start(tmp_path, "render", "show.yaml", "--yes", env=live(address), stdout=subprocess.PIPE,
+                      stderr=subprocess.PIPE) for _ in range(2)]
         ended = [process.communicate(timeout=120) for process in both]
         assert [process.returncode for process in both] == [0, 0], ended
         totals = books(address)["totals"]
