@@ -156,7 +156,9 @@ def _ends(wanted: int | None, number: int, theirs: Sequence[int]) -> tuple[int, 
     """For one standard stream: the descriptor that the process gets, and our end of it where it is a pipe."""
     if wanted == subprocess.PIPE:
         reading, writing = os.pipe()
-        return (writing, os.fdopen(reading, encoding="utf-8")) if number else (reading, os.fdopen(writing, "w", encoding="utf-8"))
+        if number:
+            return writing, os.fdopen(reading, encoding="utf-8")
+        return reading, os.fdopen(writing, "w", encoding="utf-8")
     if wanted == subprocess.DEVNULL:
         return os.open(os.devnull, os.O_RDWR), None
     return os.dup(theirs[1] if wanted == subprocess.STDOUT else number if wanted is None else wanted), None

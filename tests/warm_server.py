@@ -35,8 +35,8 @@ UNLOADED = ("manifest_runner.__main__", "manifest_runner.adapters.confined_worke
 
 LOADED_LATE = ("anyio._backends._asyncio", "anyio._core._fileio", "anyio._core._signals", "av.subtitles.stream",
                "concurrent.futures.thread", "encodings.idna", "encodings.unicode_escape", "encodings.utf_8_sig",
-               "fastjsonschema", "filelock", "httpcore", "jsonschema", "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin",
-               "PIL.PngImagePlugin", "PIL.PpmImagePlugin", "uvicorn.lifespan.off", "uvicorn.loops.auto",
+               "fastjsonschema", "filelock", "httpcore", "jsonschema", "PIL.BmpImagePlugin", "PIL.GifImagePlugin",
+               "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.PpmImagePlugin", "uvicorn.lifespan.off", "uvicorn.loops.auto",
                "uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto")
 """What runs import of others' in the course of things. Whatever is missing here is imported by who needs it."""
 
