@@ -13,7 +13,7 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux has it
+MEMORY = Path("/dev/shm")
 ENOUGH = 4 * 1024**3
 
 

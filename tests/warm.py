@@ -82,6 +82,7 @@ class Process:
         self.stdin, self.stdout, self.stderr = ours
         path = servers()[next(_turns) % HASH_SEEDS]
         order = {"module": module, "arguments": arguments, "folder": str(cwd), "environment": dict(env)}
+        self._heard = b""
         self._told = socket.socket(socket.AF_UNIX)
         self._told.connect(str(path))
         data = json.dumps(order).encode() + b"\n"
@@ -93,12 +94,12 @@ class Process:
 
     def _line(self, timeout: float | None) -> bytes:
         self._told.settimeout(timeout)
-        said = b""
-        while not said.endswith(b"\n"):
+        while b"\n" not in self._heard:
             more = self._told.recv(64)
             assert more, "the server has died: see what it said"
-            said += more
-        return said
+            self._heard += more
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line
 
     def poll(self) -> int | None:
         try:

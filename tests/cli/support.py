@@ -25,19 +25,19 @@ def environment(folder: Path, extra: Mapping[str, str] | None = None) -> dict[st
     return {**warm.of_this_machine(), "HOME": str(folder), "NO_COLOR": "1", "COLUMNS": "120", **(extra or {})}
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "manifest_runner", *arguments]
+def command(*arguments: str, module: str = "manifest_runner") -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
 
 
 def start(folder: Path, *arguments: str, env: Mapping[str, str] | None = None, fresh: bool = False,
-          stdin: int | None = subprocess.DEVNULL, stdout: int | None = subprocess.DEVNULL,
+          module: str = "manifest_runner", stdin: int | None = subprocess.DEVNULL, stdout: int | None = subprocess.DEVNULL,
           stderr: int | None = subprocess.DEVNULL) -> warm.Process | subprocess.Popen[str]:
     """The program in a process of its own, in `folder`; `fresh` for one that starts with the interpreter's own start."""
     whole = environment(folder, env)
     if fresh or not warm.can_start(whole):
-        return subprocess.Popen(command(*arguments), cwd=folder, env=whole, text=True, stdin=stdin, stdout=stdout,
-                                stderr=stderr)
-    return warm.Process(arguments, cwd=folder, env=whole, stdin=stdin, stdout=stdout, stderr=stderr)
+        return subprocess.Popen(command(*arguments, module=module), cwd=folder, env=whole, text=True, stdin=stdin,
+                                stdout=stdout, stderr=stderr)
+    return warm.Process(arguments, module=module, cwd=folder, env=whole, stdin=stdin, stdout=stdout, stderr=stderr)
 
 
 def run(
