@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 from manifest_runner.adapters.media import probe
 from manifest_runner.cli.project import Project
 from manifest_runner.core import lockfile
 from manifest_runner.core.fingerprint import fingerprint
-from manifest_runner.core.model import Artifact, ExternalTaskId, JobId, JobState, LockEntry, Lockfile, Request, ShotId
+from manifest_runner.core.model import (
+    Artifact,
+    ExternalTaskId,
+    JobId,
+    JobState,
+    LockEntry,
+    Lockfile,
+    MediaFacts,
+    Request,
+    ShotId,
+)
 from manifest_runner.core.requests import request_of
 from tests.adapters.test_media import make_clip
 
@@ -54,18 +65,31 @@ def entry_of(clip: Path, folder: Path, request: Request, task: str, job: str) ->
     """The block of a take whose clip this is."""
     content = clip.read_bytes()
     artifact = Artifact(path=clip.relative_to(folder).as_posix(), sha256=hashlib.sha256(content).hexdigest(),
-                        bytes=len(content), media=probe(clip))
+                        bytes=len(content), media=_facts(content))
     return LockEntry(state=JobState.STORED, fingerprint=fingerprint(request), request=request, estimated=Decimal(58),
                      charged=Decimal(58), external_task_id=ExternalTaskId(task), job_id=JobId(job), outputs=(artifact,))
 
 
 def a_clip(path: Path, number: int = 0) -> Path:
     """Two seconds of video. Clips of different numbers are different bytes; there are seven."""
-    kept = path.parent / f".kept{number % 7}.mp4"
-    if not kept.exists():
-        make_clip(kept, 48, size=(1280, 720), preset="ultrafast", crf=str(30 + number % 7))
-    shutil.copy(kept, path)
+    path.write_bytes(_clip(number % 7))
     return path
+
+
+@cache
+def _clip(number: int) -> bytes:
+    """Encoded once in a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        return make_clip(Path(folder) / "a.mp4", 48, size=(1280, 720), preset="ultrafast", crf=str(30 + number)).read_bytes()
+
+
+@cache
+def _facts(content: bytes) -> MediaFacts:
+    """What `probe` says of a clip, which it decodes for that."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "a.mp4"
+        clip.write_bytes(content)
+        return probe(clip)
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import warm
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 
@@ -21,30 +22,38 @@ class Ran:
 
 def environment(folder: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """An environment with nothing of the developer's in it."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT", "TMPDIR", "PYTHONPATH") if name in os.environ}
-    return {**kept, "HOME": str(folder), "NO_COLOR": "1", "COLUMNS": "120", **(extra or {})}
+    return {**warm.of_this_machine(), "HOME": str(folder), "NO_COLOR": "1", "COLUMNS": "120", **(extra or {})}
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "manifest_runner", *arguments]
+def command(*arguments: str, module: str = "manifest_runner") -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def start(folder: Path, *arguments: str, env: Mapping[str, str] | None = None, fresh: bool = False,
+          module: str = "manifest_runner", stdin: int | None = subprocess.DEVNULL, stdout: int | None = subprocess.DEVNULL,
+          stderr: int | None = subprocess.DEVNULL) -> warm.Process | subprocess.Popen[str]:
+    """The program in a process of its own, in `folder`; `fresh` for one that starts with the interpreter's own start."""
+    whole = environment(folder, env)
+    if fresh or not warm.can_start(whole):
+        return subprocess.Popen(command(*arguments, module=module), cwd=folder, env=whole, text=True, stdin=stdin,
+                                stdout=stdout, stderr=stderr)
+    return warm.Process(arguments, module=module, cwd=folder, env=whole, stdin=stdin, stdout=stdout, stderr=stderr)
 
 
 def run(
-    folder: Path, *arguments: str, env: Mapping[str, str] | None = None, stdin: str | None = None, timeout: float = 120
+    folder: Path, *arguments: str, env: Mapping[str, str] | None = None, stdin: str | None = None, timeout: float = 120,
+    fresh: bool = False
 ) -> Ran:
     """Run a command line in `folder` and return what came of it."""
-    ran = subprocess.run(
-        command(*arguments),
-        cwd=folder,
-        env=environment(folder, env),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    assert "Traceback" not in ran.stderr, ran.stderr
-    return Ran(code=ran.returncode, out=ran.stdout, err=ran.stderr)
+    process = start(folder, *arguments, env=env, fresh=fresh, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        out, err = process.communicate(stdin, timeout=timeout)
+    except BaseException:
+        process.kill()
+        raise
+    assert "Traceback" not in err, err
+    return Ran(code=process.wait(), out=out, err=err)
 
 
 def write(folder: Path, text: str, name: str = "show.yaml") -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import command, environment, run, write
+from tests.cli.support import command, environment, run, start, write
 from tests.cli.test_live import CORRELATES, TWO, clear
 from tests.crash.test_killed_run import books, live, simulator
 
@@ -53,7 +53,7 @@ def test_an_output_that_is_closed_or_full_changes_nothing_of_the_render(
     tmp_path: Path, redirection: str, flags: tuple[str, ...]
 ) -> None:
     write(tmp_path, TWO)
-    with simulator(tmp_path) as address:
+    with simulator(tmp_path, pictures=False) as address:
         line = subprocess.list2cmdline(command("render", "show.yaml", "--yes", *flags))
         ran = subprocess.run(["bash", "-c", f"{line} {redirection}; exit ${{PIPESTATUS[0]}}"], cwd=tmp_path, text=True,
                              capture_output=True, env=environment(tmp_path, live(address)), timeout=120, check=False)
@@ -82,9 +82,8 @@ def test_looking_with_an_output_that_is_closed_or_full_is_no_fault_of_the_progra
 
 def test_a_second_ctrl_c_leaves_at_once_and_the_next_run_continues(tmp_path: Path) -> None:
     write(tmp_path, TWO)
-    with simulator(tmp_path, "--fault", "submit:slow=4000") as address:
-        process = subprocess.Popen(command("render", "show.yaml", "--yes"), cwd=tmp_path, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, text=True, env=environment(tmp_path, live(address)))
+    with simulator(tmp_path, "--fault", "submit:slow=4000", pictures=False) as address:
+        process = start(tmp_path, "render", "show.yaml", "--yes", env=live(address), stderr=subprocess.PIPE)
         assert process.stderr is not None
         while not (tmp_path / ".manifest-runner" / "ledger.sqlite3").exists():
             time.sleep(0.05)
@@ -106,7 +105,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_the_next_run_continues(tmp_path: Pat
 
 def test_a_lockfile_that_cannot_be_written_costs_no_clip_and_is_said(tmp_path: Path) -> None:
     write(tmp_path, TWO)
-    with simulator(tmp_path) as address:
+    with simulator(tmp_path, pictures=False) as address:
         (tmp_path / ".manifest-runner").mkdir()
         (tmp_path / "show.lock.json").mkdir()  # nothing can be renamed over a folder, whoever asks
         ran = run(tmp_path, "render", "show.yaml", "--yes", env=live(address))
@@ -119,7 +118,7 @@ def test_a_lockfile_that_cannot_be_written_costs_no_clip_and_is_said(tmp_path: P
 
 def test_a_store_that_cannot_be_written_keeps_what_was_paid_for_the_next_run(tmp_path: Path) -> None:
     write(tmp_path, TWO)
-    with simulator(tmp_path) as address:
+    with simulator(tmp_path, pictures=False) as address:
         write(tmp_path, "in the way", ".manifest-runner/objects")
         ran = run(tmp_path, "render", "show.yaml", "--yes", env=live(address))
         assert ran.code == 1

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.cli.support import command, environment, run, write
+from tests.cli.support import run, start, write
 from tests.crash.test_killed_run import books, live, simulator
 
 ONE = "version: 1\nshow: show\nmodel: kling-v3-omni\ndefaults: {duration: 1}\nshots:\n  - {id: A, prompt: one}\n"
@@ -19,7 +19,7 @@ CORRELATES = '[models.kling-v3-omni]\nexternal_task_id = "correlates"\n'
 def test_in_doubt_says_what_to_type_and_adopt_brings_the_clip_home(tmp_path: Path) -> None:
     write(tmp_path, ONE)
     write(tmp_path, CORRELATES, "manifest-runner.toml")
-    with simulator(tmp_path, "--replay", "correlates", "--fault", "submit:drop-after@1") as address:
+    with simulator(tmp_path, "--replay", "correlates", "--fault", "submit:drop-after@1", pictures=False) as address:
         first = run(tmp_path, "render", "show.yaml", "--yes", env=live(address))
         assert (first.code, "in doubt" in first.out) == (5, True)
         said = run(tmp_path, "status", "show.yaml").out
@@ -35,7 +35,7 @@ def test_in_doubt_says_what_to_type_and_adopt_brings_the_clip_home(tmp_path: Pat
 def test_abandon_gives_a_take_up_and_the_next_render_submits_it_anew(tmp_path: Path) -> None:
     write(tmp_path, ONE)
     write(tmp_path, CORRELATES, "manifest-runner.toml")
-    with simulator(tmp_path, "--replay", "correlates", "--fault", "submit:drop-before@1") as address:
+    with simulator(tmp_path, "--replay", "correlates", "--fault", "submit:drop-before@1", pictures=False) as address:
         run(tmp_path, "render", "show.yaml", "--yes", env=live(address))
         assert books(address)["totals"]["jobs"] == 0
         assert run(tmp_path, "abandon", "show.yaml", "A", "--release", "--yes").code == 0
@@ -57,7 +57,7 @@ def test_there_is_nothing_to_decide_about_a_take_that_is_done_or_unknown(tmp_pat
 
 def test_a_limit_that_is_too_small_says_how_far_it_goes_before_it_spends(tmp_path: Path) -> None:
     write(tmp_path, TWO)
-    with simulator(tmp_path) as address:
+    with simulator(tmp_path, pictures=False) as address:
         ran = run(tmp_path, "render", "show.yaml", "--yes", "--max-credits", "30", env=live(address))
         assert ran.code == 4
         assert "the limit of this run is 30 credits (₹30): 1 of 2 takes fit" in ran.err
@@ -95,14 +95,8 @@ def test_a_rate_and_a_number_of_jobs_that_only_the_gateway_knows_are_kept(tmp_pa
 
 def test_the_limit_of_a_run_holds_over_all_its_rounds(tmp_path: Path) -> None:
     write(tmp_path, TWO)
-    with simulator(tmp_path, "--fault", "poll:stuck") as address:
-        process = subprocess.Popen(
-            command("render", "show.yaml", "--yes"),
-            cwd=tmp_path,
-            env=environment(tmp_path, live(address)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+    with simulator(tmp_path, "--fault", "poll:stuck", pictures=False) as address:
+        process = start(tmp_path, "render", "show.yaml", "--yes", env=live(address))
         while books(address)["totals"]["jobs"] < 2:
             time.sleep(0.05)
         time.sleep(0.3)
@@ -124,7 +118,7 @@ def clear(address: str) -> None:
 
 def test_a_job_without_a_clip_is_a_persons_and_render_is_offered_only_for_what_it_can_do(tmp_path: Path) -> None:
     write(tmp_path, TWO)
-    with simulator(tmp_path, "--fault", "job:no-outputs shot=A") as address:
+    with simulator(tmp_path, "--fault", "job:no-outputs shot=A", pictures=False) as address:
         ran = run(tmp_path, "render", "show.yaml", "--yes", env=live(address))
         assert "succeeded without a clip: paid for, and only the provider can say why" in ran.out
         assert [line for line in ran.err.splitlines() if line.startswith("next:")] == [
@@ -144,7 +138,7 @@ def test_a_job_without_a_clip_is_a_persons_and_render_is_offered_only_for_what_i
 
 def test_one_take_that_cannot_be_finished_does_not_keep_the_rest(tmp_path: Path) -> None:
     write(tmp_path, ONE)
-    with simulator(tmp_path, "--fault", "job:no-outputs@1") as address:
+    with simulator(tmp_path, "--fault", "job:no-outputs@1", pictures=False) as address:
         assert run(tmp_path, "render", "show.yaml", "--yes", env=live(address)).code == 1
         write(tmp_path, TWO.replace("one", "ONE"))
         run(tmp_path, "render", "show.yaml", "--yes", env=live(address))
@@ -161,7 +155,7 @@ def test_a_gateway_that_is_down_is_said_and_nothing_stays_reserved(tmp_path: Pat
 
 def test_a_failed_shot_shows_the_providers_words_and_the_others_finish(tmp_path: Path) -> None:
     write(tmp_path, TWO)
-    with simulator(tmp_path, "--fault", "job:fail=violates the rules shot=A") as address:
+    with simulator(tmp_path, "--fault", "job:fail=violates the rules shot=A", pictures=False) as address:
         ran = run(tmp_path, "render", "show.yaml", "--yes", env=live(address))
         assert ran.code == 1
         assert "violates the rules" in ran.out
@@ -171,14 +165,7 @@ def test_a_failed_shot_shows_the_providers_words_and_the_others_finish(tmp_path:
 
 def test_a_stopped_draft_is_drawn_to_its_end_by_the_next_one(tmp_path: Path) -> None:
     write(tmp_path, ONE.replace("duration: 1", "duration: 8") + "".join(f"  - {{id: B{n}, prompt: x}}\n" for n in range(5)))
-    process = subprocess.Popen(
-        command("render", "show.yaml", "--draft"),
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start(tmp_path, "render", "show.yaml", "--draft", stderr=subprocess.PIPE)
     assert process.stderr is not None
     while "submitted" not in process.stderr.readline():
         pass
@@ -193,7 +180,7 @@ def test_a_saved_plan_is_carried_out_exactly_or_refused(tmp_path: Path) -> None:
     write(tmp_path, ONE)
     assert run(tmp_path, "plan", "show.yaml", "--out", "plan.json").code == 0
     assert run(tmp_path, "plan", "show.yaml", "--out", "show.yaml").code == 2, "a manifest is not overwritten by its plan"
-    with simulator(tmp_path) as address:
+    with simulator(tmp_path, pictures=False) as address:
         write(tmp_path, ONE.replace("one", "two"))
         stale = run(tmp_path, "render", "show.yaml", "--plan", "plan.json", env=live(address))
         assert (stale.code, "file show.yaml" in stale.err) == (2, True)

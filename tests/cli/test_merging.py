@@ -57,7 +57,6 @@ class Clone:
                 "GIT_AUTHOR_EMAIL": "asha@example.invalid",
                 "GIT_COMMITTER_NAME": "Asha",
                 "GIT_COMMITTER_EMAIL": "asha@example.invalid",
-                "PYTHONPATH": str(Path(__file__).parents[2]),
             },
         )
 

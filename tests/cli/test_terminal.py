@@ -32,7 +32,7 @@ def render(folder: Path, address: str, *, columns: int = 100, **more: str) -> Se
 def test_a_run_is_shown_survives_other_sizes_and_ctrl_c_leaves_a_clean_screen_with_the_way_on(tmp_path: Path) -> None:
     write(tmp_path, SHOW)
     faults = ("--fault", "job:fail=blocked by moderation shot=A", "--fault", "poll:stuck shot=C")
-    with simulator(tmp_path, *faults) as address:
+    with simulator(tmp_path, *faults, pictures=False) as address:
         session = render(tmp_path, address)
         session.until("✗ A t1: generation_failed: blocked by moderation")
         shown = session.until("✓ B t1")
@@ -58,7 +58,7 @@ def test_a_run_is_shown_survives_other_sizes_and_ctrl_c_leaves_a_clean_screen_wi
 
 def test_a_second_ctrl_c_leaves_nothing_to_mend(tmp_path: Path) -> None:
     write(tmp_path, SHOW)
-    with simulator(tmp_path, "--fault", "poll:stuck", "--fault", "submit:slow=30 shot=B") as address:
+    with simulator(tmp_path, "--fault", "poll:stuck", "--fault", "submit:slow=30 shot=B", pictures=False) as address:
         session = render(tmp_path, address)
         session.until(" rendering")
         session.type("\x03")
@@ -72,7 +72,7 @@ def test_a_second_ctrl_c_leaves_nothing_to_mend(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("more", "escapes"), [({"TERM": "dumb"}, False), ({"NO_COLOR": "1"}, True)])
 def test_a_simple_terminal_gets_lines_and_no_colour_is_heeded(tmp_path: Path, more: dict[str, str], escapes: bool) -> None:
     write(tmp_path, SHOW)
-    with simulator(tmp_path) as address:
+    with simulator(tmp_path, pictures=False) as address:
         session = render(tmp_path, address, **more)
         bars = []
         while session.go_on():

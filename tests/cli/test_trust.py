@@ -26,7 +26,7 @@ def repository(folder: Path, configuration: str, file: str = "manifest-runner.to
 
 @pytest.mark.parametrize("file", ["manifest-runner.toml", "pyproject.toml"])
 def test_a_gateway_that_only_the_repository_names_is_not_asked_until_the_operator_does(tmp_path: Path, file: str) -> None:
-    with simulator(tmp_path) as address:
+    with simulator(tmp_path, pictures=False) as address:
         table = "[tool.manifest-runner]\n" if file == "pyproject.toml" else ""
         root = repository(tmp_path, f'{table}base-url = "{address}"\n', file)
         ran = run(root, "render", "show.yaml", "--yes", env=KEY)
@@ -114,7 +114,7 @@ def test_of_a_limit_that_repository_and_user_set_the_tighter_one_holds(
 
 
 def test_a_state_folder_that_came_with_the_repository_is_not_read_and_buys_nothing(tmp_path: Path) -> None:
-    with simulator(tmp_path) as address:
+    with simulator(tmp_path, pictures=False) as address:
         env = {**KEY, "MANIFEST_RUNNER_BASE_URL": address}
         theirs = tmp_path / "theirs"
         theirs.mkdir()

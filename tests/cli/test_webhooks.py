@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from manifest_runner.cli.session import _secrets_of
-from tests.cli.support import Ran, command, environment, run, write
+from tests.cli.support import Ran, run, start, write
 from tests.crash.test_killed_run import books, live, simulator
 
 SHOW = "version: 1\nshow: show\nmodel: kling-v3-omni\ndefaults: {duration: 1}\nshots:\n" + "".join(
@@ -35,7 +35,7 @@ def token(folder: Path) -> str:
 
 def test_webhooks_are_heard_and_their_address_is_in_nothing_that_is_shown_or_committed(tmp_path: Path) -> None:
     write(tmp_path, SHOW)
-    with simulator(tmp_path, "--speed", "60") as address:
+    with simulator(tmp_path, "--speed", "60", pictures=False) as address:
         env = hooks(address, free_port())
         plan = run(tmp_path, "plan", "show.yaml", "--out", "plan.json", env=env)
         ran = run(tmp_path, "render", "show.yaml", "--yes", "-v", env=env)
@@ -55,10 +55,9 @@ def test_webhooks_are_heard_and_their_address_is_in_nothing_that_is_shown_or_com
 
 def test_a_webhook_for_a_job_of_a_killed_run_finds_the_next_run(tmp_path: Path) -> None:
     write(tmp_path, SHOW)
-    with simulator(tmp_path, "--speed", "30") as address:
+    with simulator(tmp_path, "--speed", "30", pictures=False) as address:
         env = hooks(address, free_port())
-        process = subprocess.Popen(command("render", "show.yaml", "--yes"), cwd=tmp_path, env=environment(tmp_path, env),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = start(tmp_path, "render", "show.yaml", "--yes", env=env)
         while books(address)["totals"]["jobs"] < 4:
             time.sleep(0.05)
         process.kill()
@@ -74,10 +73,8 @@ def test_a_webhook_for_a_job_of_a_killed_run_finds_the_next_run(tmp_path: Path) 
 def test_interrupted_it_lets_go_of_the_port_and_says_how_to_go_on(tmp_path: Path) -> None:
     write(tmp_path, SHOW)
     port = free_port()
-    with simulator(tmp_path, "--fault", "poll:stuck") as address:
-        process = subprocess.Popen(command("render", "show.yaml", "--yes"), cwd=tmp_path,
-                                   env=environment(tmp_path, hooks(address, port)), stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, text=True)
+    with simulator(tmp_path, "--fault", "poll:stuck", pictures=False) as address:
+        process = start(tmp_path, "render", "show.yaml", "--yes", env=hooks(address, port), stderr=subprocess.PIPE)
         while books(address)["totals"]["jobs"] < 4:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
@@ -99,7 +96,7 @@ def refused(folder: Path, address: str, **more: str) -> Ran:
 
 def test_a_port_that_cannot_be_had_or_an_address_that_is_none_is_said_before_anything_is_sent(tmp_path: Path) -> None:
     write(tmp_path, SHOW)
-    with simulator(tmp_path) as address, socket.socket() as taken:
+    with simulator(tmp_path, pictures=False) as address, socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]

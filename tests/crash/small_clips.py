@@ -1,70 +1,33 @@
-"""The simulator on a port with one small picture for every job: `python -m tests.crash.small_clips FOLDER RATE PLACES SEED`.
+"""The simulator on a port for whom pictures do not matter: `python -m tests.crash.small_clips FLAGS…`.
 
-For tests and benchmarks in which many processes share two cores: neither the drawing of animatics nor eight times the decoding
-of them is what they look at. It prints its address. RATE may be empty and PLACES 0: no limit.
+It is `manifest-runner simulate` with the same flags, but each job gets a small clip with a mark of its own in the place of an
+animatic: neither drawing nor decoding those is what the tests of money, limits and faults look at.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import anyio
-
-from manifest_runner.adapters.clock import SystemClock
-from manifest_runner.core.validation import parse_rate
-from manifest_runner.simulator.server import Simulator, serve
-from manifest_runner.simulator.world import Settings, World
-
-
-def main(folder: Path, rate: str, places: int, seed: str) -> None:
-    clip = small_clip(folder / "small.mp4").read_bytes()
-
-    def copy(body: Mapping[str, Any], shot: str, take: int, pictures: Mapping[str, bytes], to: Path) -> None:
-        # Another request has other bytes, as it would from a model: a box that players skip says what was asked for.
-        asked = f"{shot} {take} {body.get('prompt')}".encode()
-        to.write_bytes(clip + (len(asked) + 8).to_bytes(4, "big") + b"free" + asked)
-
-    settings = Settings(speed=100, seed=seed, posts=parse_rate(rate) if rate else None, concurrency=places or None)
-    simulator = Simulator(folder=folder / "clips", clock=SystemClock(), world=World(settings), render=copy)
-    anyio.run(partial(serve, "127.0.0.1", 0, simulator, ready=lambda address: print(address, flush=True)))
-
-
-def small_clip(path: Path) -> Path:
-    """A second of nothing, 64 pixels wide."""
-    import av
-    from PIL import Image
-
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
-        for _ in range(24):
-            out.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 64)))))
-        out.mux(stream.encode())
-    return path
+from manifest_runner.__main__ import main as command_line
+from manifest_runner.simulator import server
+from tests.crash.provider import copier, small_clip
 
 
 @contextmanager
 def small_simulator(folder: Path, rate: str = "", places: int = 0) -> Iterator[str]:
-    """It in a process of its own; its address."""
-    arguments = (str(folder), rate, str(places), os.urandom(8).hex())
-    process = subprocess.Popen([sys.executable, "-m", "tests.crash.small_clips", *arguments], stdout=subprocess.PIPE, text=True,
-                               cwd=Path(__file__).parents[2])
-    try:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
+    """It in a process of its own; its address. `rate` may be empty and `places` 0: no limit."""
+    from tests.crash.test_killed_run import simulator  # here, since the process itself needs none of it
+
+    limits = [*(["--rate", rate] if rate else []), *(["--concurrency", str(places)] if places else [])]
+    with simulator(folder, "--speed", "100", *limits, pictures=False) as address:
         assert address.startswith("http://127.0.0.1:"), "an empty address would mean the real gateway"
         yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    server.animatic = copier(small_clip())
+    sys.argv[1:1] = ["simulate"]
+    command_line()

@@ -6,11 +6,10 @@ here; `tests/adapters/test_ledger.py` judges whole windows in virtual time, and 
 
 from __future__ import annotations
 
-import subprocess
 from bisect import bisect_left
 from pathlib import Path
 
-from tests.cli.support import command, environment, write
+from tests.cli.support import start, write
 from tests.crash.small_clips import small_simulator
 from tests.crash.test_killed_run import books, live
 
@@ -25,9 +24,8 @@ def show(folder: Path, name: str, count: int) -> None:
 
 def renders(folder: Path, address: str, names: list[str], *flags: str, env: dict[str, str] | None = None) -> list[int]:
     """Render all of these at once; the exit codes."""
-    started = [subprocess.Popen(command("render", f"{name}.yaml", "--yes", "--quiet", *flags), cwd=folder,
-                                env=environment(folder, {**live(address), **(env or {})}),
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for name in names]
+    started = [start(folder, "render", f"{name}.yaml", "--yes", "--quiet", *flags, env={**live(address), **(env or {})})
+               for name in names]
     return [process.wait(timeout=120) for process in started]
 
 
