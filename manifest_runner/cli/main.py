@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "abandon": "Give a take up that is in doubt or missing.",
     "report": "Write the review page: clips, takes, changes and credits.",
     "reel": "Cut the circled takes into one film.",
+    "timeline": "Hand the cut to an editor: OTIO, EDL, Final Cut XML.",
     "lock": "Rebuild the lockfile from the ledger, check it, or settle a merge.",
     "merge": "Merge lockfiles shot by shot; git runs it.",
     "models": "What can be rendered, with its rules and prices.",
