@@ -17,11 +17,12 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from manifest_runner.adapters.files import replacing
 from manifest_runner.core.cut import nearest
 from manifest_runner.core.cutsheet import NAMESPACE, Kind, Mark, Row, Sheet, TakeRow, reel_names
-from manifest_runner.core.timecode import nominal
+from manifest_runner.core.timecode import RATES, nominal
 from manifest_runner.errors import MediaError, MissingExtra
 
 try:
@@ -33,6 +34,10 @@ except ImportError as missing:
 _COLOURS = {Kind.NOTE: "GREEN", Kind.LOOK: "ORANGE", Kind.GAP: "RED"}
 _EDL_COLOURS = {**_COLOURS, Kind.LOOK: "YELLOW"}  # the colours that EDLs know are fewer
 _EVENTS = 999
+_ITEM = ("name", "enabled", "duration", "rate", "start", "end", "in", "out", "effect", "file", "marker", "logginginfo", "comments")
+_ORDER = {"clipitem": _ITEM, "generatoritem": _ITEM, "sequence": ("name", "duration", "rate", "timecode", "media")}
+"""What stands inside an element of Final Cut Pro 7 XML, in order."""
+
 _BUNDLE_VERSION = "1.0.0"  # of OpenTimelineIO's file bundles
 
 Metadata = dict[str, Any]
@@ -176,13 +181,13 @@ def _edl(sheet: Sheet, rows: Sequence[Row], reels: Mapping[str, str], part: str)
 def _event(row: Row, sheet: Sheet, reels: Mapping[str, str], rate: float) -> Any:
     placed, shown = row.placed, row.shown
     first = 0 if shown is None else nearest(placed.first / shown.clip.rate * sheet.timeline.rate)
-    # Black is a reel of its own; what the adapter does not know as metadata it writes as comments.
-    reel = "BL" if shown is None else reels[shown.name]
-    name = row.label if shown is None else shown.file_name
-    clip = otio.schema.Clip(
-        name=_line(name), source_range=TimeRange(RationalTime(first, rate), RationalTime(placed.length, rate)),
-        metadata={"cmx_3600": {"reel": reel, "comments": [] if shown is None else list(_comments(row, shown))}},
-        media_reference=None if shown is None else otio.schema.ExternalReference(target_url=shown.url))
+    clip = otio.schema.Clip(source_range=TimeRange(RationalTime(first, rate), RationalTime(placed.length, rate)))
+    if shown is None:  # black is a reel of its own, and has no clip to be named
+        clip.metadata["cmx_3600"] = {"reel": "BL", "comments": [_line(f"GAP {row.label}")]}
+    else:
+        clip.name = shown.file_name
+        clip.media_reference = otio.schema.ExternalReference(target_url=shown.url)
+        clip.metadata["cmx_3600"] = {"reel": reels[shown.name], "comments": list(_comments(row, shown))}
     at = RationalTime(sheet.code.start + placed.start, rate)  # locators count in the code of the timeline
     for mark in row.marks:
         clip.markers.append(otio.schema.Marker(name=_line(mark.text), color=_EDL_COLOURS[mark.kind],
@@ -216,8 +221,24 @@ def fcp7_text(sheet: Sheet) -> str:
         "timecode": {"displayformat": "DF" if sheet.code.drop else "NDF"},
         "media": {"video": {"format": {"samplecharacteristics": picture}}}}
     timeline.tracks[0].metadata["fcp_xml"] = {"enabled": "TRUE", "locked": "FALSE"}
-    _, _, body = _written(timeline, "fcp_xml").partition("?>")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE xmeml>{body}'
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE xmeml>\n{_ordered(_written(timeline, "fcp_xml"))}\n'
+
+
+def _ordered(text: str) -> str:
+    """The adapter's document in the order in which editors write it: simple readers take the first `in` that they find for the
+    clip's, and the adapter puts that of its markers first. The length of a clip is that of its file, and is said once."""
+    root = ElementTree.fromstring(text)  # noqa: S314 - the adapter's own
+    for element in root.iter():
+        order = _ORDER.get(element.tag)
+        if order is not None:
+            first = {child.tag: child for child in reversed(element)}
+            element[:] = sorted((child for child in element if child.tag == "marker" or first[child.tag] is child),
+                                key=lambda child: order.index(child.tag))
+            whole = element.find("file/duration")
+            if whole is not None:
+                element.find("duration").text = whole.text  # type: ignore[union-attr]
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _fcp7_item(row: Row, sheet: Sheet) -> Any:
@@ -226,9 +247,18 @@ def _fcp7_item(row: Row, sheet: Sheet) -> Any:
         item = _slug(row, sheet)
     else:
         item = otio.schema.Clip(name=shown.name, media_reference=_reference(shown), source_range=_source(row, sheet))
+        if shown.clip.rate not in RATES:  # the adapter has no words for others: these count as the timeline does
+            _recount(item, float(sheet.timeline.rate))
         item.metadata["fcp_xml"] = {"enabled": "TRUE", "logginginfo": _logged(row, shown), "comments": _remarked(shown)}
     item.markers.extend(_marker(mark, item.source_range.start_time, fcp_xml={"comment": mark.text}) for mark in row.marks)
     return item
+
+
+def _recount(item: Any, rate: float) -> None:
+    """Count a clip's frames at another rate, to the nearest; never beyond its end."""
+    used, whole = item.source_range, item.media_reference.available_range
+    item.source_range = TimeRange(used.start_time.rescaled_to(rate).round(), used.duration)
+    item.media_reference.available_range = TimeRange(RationalTime(0, rate), whole.duration.rescaled_to(rate).floor())
 
 
 def _slug(row: Row, sheet: Sheet) -> Any:
