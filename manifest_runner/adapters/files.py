@@ -13,8 +13,10 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from manifest_runner.errors import UsageError
 
@@ -121,17 +123,25 @@ def read_regular(path: Path, most: int, *, links: bool = False) -> bytes:
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace the file at `path` by `data`, so that a reader, and a crash at any point, sees the old bytes or the new ones.
+    """Replace the file at `path` by `data`. As `replacing` does."""
+    with replacing(path, mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """A file for what is to stand at `path`, where it appears at the end of the block: a reader, and a crash at any point, sees
+    the old bytes or the new ones. Where the block raises, nothing is left behind.
 
     `mode` is subject to the umask. A symbolic link at `path` is replaced, not followed. Two writers: the last rename wins,
-    and neither tears the other's. Raises `UsageError` where the folder cannot be written; then nothing is left behind.
+    and neither tears the other's. Raises `UsageError` where the folder cannot be written.
     """
     temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _CLOEXEC, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(descriptor)  # before the rename: a power cut must not leave the new name on empty bytes
             temporary.replace(path)

@@ -1,7 +1,7 @@
 """One film out of many clips, and one picture out of many clips.
 
-Laws: cuts are exact to the frame (`round(seconds * rate)`, the out point exclusive); no picture is stretched; memory does not
-grow with the film; a file appears under its name only when it is whole and on disk. Sound is left out.
+Laws: cuts are exact to the frame, by the rule of `core/cut.py` that timelines follow, too; no picture is stretched; memory does
+not grow with the film; a file appears under its name only when it is whole and on disk. Sound is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from manifest_runner.adapters.media import colour_matrix, frame_rate, opened, outline, picture
-from manifest_runner.core.model import MediaFacts
+from manifest_runner.core.cut import frames_shown, frames_used
+from manifest_runner.core.model import Cut, MediaFacts
 from manifest_runner.errors import MediaError, MissingExtra
 
 try:
@@ -81,14 +82,13 @@ def cut_reel(segments: Sequence[Segment], to: Path, *, on_progress: Callable[[in
 def _part(segment: Segment, film_rate: Fraction) -> _Part:
     facts = outline(segment.clip)
     rate = frame_rate(facts)
-    first = round(segment.start * rate)
-    stop = facts.frames if segment.end is None else min(facts.frames, round(segment.end * rate))
-    if not 0 <= first < stop:
+    used = frames_used(Cut(start=segment.start, end=segment.end), rate=rate, frames=facts.frames)
+    if not used or used.start < 0:
         end = facts.duration if segment.end is None else segment.end
         raise MediaError(f"{segment.name or segment.clip.name}: no frame lies between the in point {segment.start:g} s and the "
                          f"out point {end:g} s of a clip of {facts.duration:g} s")
-    count = max(1, round((stop - first) / rate * film_rate))
-    return _Part(segment=segment, first=first, stop=stop, rate=rate, count=count)
+    count = frames_shown(used, rate=rate, frames=facts.frames, shown_at=film_rate)
+    return _Part(segment=segment, first=used.start, stop=used.stop, rate=rate, count=count)
 
 
 def _film(parts: Sequence[_Part], rate: Fraction, size: tuple[int, int]) -> Iterator[av.VideoFrame]:

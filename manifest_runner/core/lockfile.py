@@ -343,7 +343,7 @@ def entry_dict(entry: LockEntry) -> dict[str, Any]:
         "external_task_id": entry.external_task_id,
         "attempt": entry.attempt,
         "job_id": entry.job_id,
-        "credits": {"estimated": _plain(entry.estimated), "charged": None if entry.charged is None else _plain(entry.charged)},
+        "credits": {"estimated": plain(entry.estimated), "charged": None if entry.charged is None else plain(entry.charged)},
         "outputs": [_artifact_dict(artifact) for artifact in entry.outputs],
     }
     if entry.error:
@@ -359,7 +359,7 @@ def verdict_dict(verdict: Verdict) -> dict[str, Any]:
             "findings": [{"code": finding.code, "words": finding.words} for finding in verdict.findings]}
 
 
-def _plain(amount: Decimal) -> str:
+def plain(amount: Decimal) -> str:
     """Credits without exponent or trailing zeros, so that 145, 145.0 and 1.45E+2 are the same bytes."""
     text = format(amount, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

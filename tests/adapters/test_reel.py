@@ -14,7 +14,7 @@ from manifest_runner.adapters.reel import Segment, contact_strip, cut_reel
 from manifest_runner.errors import MediaError
 
 
-def make_clip(path: Path, frames: int, *, size: tuple[int, int] = (320, 180), rate: int = 24, hue: int = 0) -> Path:
+def make_clip(path: Path, frames: int, *, size: tuple[int, int] = (320, 180), rate: int | Fraction = 24, hue: int = 0) -> Path:
     """A clip whose frame k is grey of level 20 + 5k in its middle, on a coloured ground."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "8", "preset": "ultrafast"})
