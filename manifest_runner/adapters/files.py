@@ -145,6 +145,18 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
                          hint=f"is {path.parent} there, writable, and not full?") from None
 
 
+def put_in_place(finished: Path, path: Path) -> None:
+    """Give a file that another library wrote in the same folder its name, so that a power cut leaves the old file or the new
+    one. Raises `OSError`."""
+    descriptor = os.open(finished, os.O_RDWR | _CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    finished.replace(path)
+    sync_folder(path.parent)
+
+
 def make_folder(folder: Path, mode: int = 0o777) -> None:
     """Make `folder` and those above it that are missing, durably: a folder that a power cut forgets takes all that was synced
     inside it along. Raises `OSError`."""

@@ -40,6 +40,11 @@ class StateFolder:
         """Small pictures of clips, which can be made again at any time."""
         return self._part / "stills"
 
+    @property
+    def pieces(self) -> Path:
+        """Encoded pieces of reels, which can be made again at any time."""
+        return self._part / "reel"
+
     def guard(self, name: str) -> Path:
         """The file that processes lock while they write the lockfile of the manifest `name`."""
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]
