@@ -61,36 +61,35 @@ def slate_card(words: SlateWords, size: Size, letters: Lettering) -> Image.Image
     sheet = _Sheet(size, PAPER, letters)
     unit, left, right, wide = sheet.unit, sheet.left, sheet.right, sheet.wide
     top = sheet.top + 26 * unit
-    sequence = letters.shortened(visible(words.sequence), round(24 * unit), wide / 2)
-    sheet.text(right, top, sequence, 24, SECOND, "r")
-    sheet.text(left, top, letters.shortened(visible(words.show), round(24 * unit),
-                                            wide - letters.length(sequence, round(24 * unit)) - 30 * unit), 24, SECOND)
+    taken = sheet.text(right, top, words.sequence, 24, SECOND, wide=wide / 2, anchor="r")
+    sheet.text(left, top, words.show, 24, SECOND, wide=wide - taken - 30 * unit)
     sheet.pen.rectangle((left, top + 20 * unit, right, top + 20 * unit + max(1, 2 * unit)), fill=ACCENT)
-    shot, base = visible(words.shot), top + 138 * unit
+    base = top + 138 * unit
     # A long name gets smaller type before it loses letters.
-    large = next((large for large in range(100, 40, -6) if letters.length(shot, round(large * unit)) <= wide), 40)
-    sheet.text(left - 0.04 * large * unit, base, letters.elided(shot, round(large * unit), wide), large, INK)
+    shot = visible(words.shot)
+    large = next((large for large in range(100, 40, -6) if letters.length(shot, sheet.px(large)) <= wide), 40)
+    sheet.text(left, base, letters.elided(shot, sheet.px(large), wide), large, INK, wide=wide)
     base = sheet.columns(words.facts, base + 66 * unit) + 34 * unit
-    rows = max(0, math.floor((size[1] - sheet.top - base) / (34 * unit)))
-    for line in letters.wrapped(words.prompt, round(24 * unit), min(wide, 900 * unit), min(rows, 8)):
-        base += 34 * unit
-        sheet.text(left, base, line, 24, SECOND)
+    step = 1.4 * sheet.px(24)
+    rows = max(0, math.floor((size[1] - sheet.top - base) / step))
+    for line in letters.wrapped(words.prompt, sheet.px(24), min(wide, 900 * unit), min(rows, 8)):
+        base += step
+        sheet.text(left, base, line, 24, SECOND, wide=wide)
     return sheet.image
 
 
 def slug_card(name: str, note: str, size: Size, letters: Lettering) -> Image.Image:
     """Black, with the name of what belongs there."""
     sheet = _Sheet(size, (0, 0, 0), letters)
-    middle = (size[0] / 2, size[1] / 2)
-    sheet.text(middle[0], middle[1] + 10 * sheet.unit, letters.elided(visible(name), round(64 * sheet.unit), sheet.wide), 64,
-               SECOND, "m")
-    sheet.text(middle[0], middle[1] + 58 * sheet.unit, letters.shortened(visible(note), round(24 * sheet.unit), sheet.wide), 24,
-               FAINT, "m")
+    across, down = size[0] / 2, size[1] / 2
+    sheet.text(across, down + 10 * sheet.unit, letters.elided(visible(name), sheet.px(64), sheet.wide), 64, SECOND,
+               wide=sheet.wide, anchor="m")
+    sheet.text(across, down + 58 * sheet.unit, note, 24, FAINT, wide=sheet.wide, anchor="m")
     return sheet.image
 
 
 class _Sheet:
-    """A picture in the units of a frame of 1280 × 720, or of 720 × 1280."""
+    """A picture in the units of a frame of 1280 × 720, or of 900 × 1600."""
 
     def __init__(self, size: Size, ground: tuple[int, int, int], letters: Lettering) -> None:
         self.image = Image.new("RGB", size, ground)
@@ -101,20 +100,27 @@ class _Sheet:
         self.left, self.right, self.top = edge, size[0] - edge, edge
         self.wide = self.right - self.left
 
-    def text(self, x: float, y: float, text: str, size: float, ink: tuple[int, int, int], anchor: str = "l") -> None:
-        self._letters.draw(self.pen, (x, y), text, max(6, round(size * self.unit)), ink, anchor=anchor)
+    def px(self, size: float) -> int:
+        """A size of type in pixels, never so small that it is none."""
+        return max(6, round(size * self.unit))
+
+    def text(self, x: float, y: float, text: str, size: float, ink: tuple[int, int, int], *, wide: float,
+             anchor: str = "l") -> float:
+        """One line, shortened to `wide` pixels; returns how wide it is."""
+        shown = self._letters.shortened(visible(text), self.px(size), wide)
+        return self._letters.draw(self.pen, (x, y), shown, self.px(size), ink, anchor=anchor)
 
     def columns(self, facts: Sequence[tuple[str, str]], base: float) -> float:
         """Labels with their values below, side by side; returns the last baseline. What does not fit beside goes below."""
-        unit, x = self.unit, self.left
+        x = self.left
         for label, value in facts:
-            width = max(self._letters.length(label, max(6, round(17 * unit))), self._letters.length(value, round(36 * unit)))
+            width = min(self.wide, max(self._letters.length(label, self.px(17)), self._letters.length(value, self.px(36))))
             if x > self.left and x + width > self.right:
-                x, base = self.left, base + 92 * unit
-            self.text(x, base, label, 17, FAINT)
-            self.text(x, base + 42 * unit, self._letters.shortened(value, round(36 * unit), self.wide), 36, ACCENT)
-            x += width + 56 * unit
-        return base + 42 * unit
+                x, base = self.left, base + 92 * self.unit
+            self.text(x, base, label, 17, FAINT, wide=self.wide)
+            self.text(x, base + 42 * self.unit, value, 36, ACCENT, wide=self.wide)
+            x += width + 56 * self.unit
+        return base + 42 * self.unit
 
 
 class Burner:

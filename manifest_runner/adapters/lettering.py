@@ -93,9 +93,11 @@ class Lettering:
         return sum(widths)
 
     def shortened(self, text: str, size: int, width: float) -> str:
-        """As much of the text as fits, with an ellipsis where something is left out."""
+        """As much of the text as fits, with an ellipsis where something is left out; nothing where not even that fits."""
         if self.length(text, size) <= width:
             return text
+        if self.length("…", size) > width:
+            return ""
         low, high = 0, min(len(text), 4 * round(width))  # a letter is wider than a quarter of a pixel
         while low < high:
             middle = (low + high + 1) // 2

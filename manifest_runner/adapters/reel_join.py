@@ -40,10 +40,10 @@ def join(stretches: Sequence[Stretch], to: Path, rate: Fraction, *, metadata: Ma
     its own to the film and gives its packets with their times. Raises `MediaError`."""
     # Decoding runs ahead of showing by as many frames as some packet is early; then no frame is shown before it is there.
     early = max(place - shown for place, shown in enumerate(shown for stretch in stretches for shown in stretch.shows))
-    with (opened(stretches[0].path) as (_, like),
-          av.open(str(to), "w", format="mp4", options={"movflags": "faststart", "fflags": "+bitexact"}) as container):
+    with av.open(str(to), "w", format="mp4", options={"movflags": "faststart", "fflags": "+bitexact"}) as container:
         container.metadata.update(metadata)
-        stream = container.add_stream_from_template(like)
+        with opened(stretches[0].path) as (_, like):  # no longer than needed: what goes wrong in there is said of that clip
+            stream = container.add_stream_from_template(like)
         stream.time_base = 1 / rate
         streams = [_picture_packets(stretches, stream, rate, early)]
         if sound is not None:

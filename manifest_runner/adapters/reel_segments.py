@@ -34,8 +34,8 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How the film is to be. `slate` is how many frames of a card come before each shot (None: a second), `start` the timecode of
-    the first frame; `sound` is a temp track, `own_sound` keeps what the clips have; `fonts` come before the built-in one."""
+    """How the film is to be. `slate` is how many frames of a card come before each shot (None: a second), `start` the timecode
+    of the first frame; `sound` is a temp track, `own_sound` keeps what the clips have; `fonts` come before the built-in one."""
 
     size: Size | None = None
     rate: Fraction | None = None

@@ -38,8 +38,8 @@ Paper: TypeAlias = Literal["a4", "letter"]
 
 _PAPER, _INK, _SECOND, _FAINT, _MATTE = (255, 255, 255), (26, 28, 32), (92, 96, 102), (150, 154, 160), (234, 235, 237)
 _SIZES = {"a4": (297.0, 210.0), "letter": (279.4, 215.9)}
-_PRINTED = 300
-"""Dots an inch of a PDF."""
+_PRINTED, _ON_SCREEN = 300, 180
+"""Dots an inch of a PDF and of a PNG."""
 
 _MARGIN, _GAP, _HEAD = 12.0, 5.0, 17.0
 _TITLE, _FACTS, _NAME, _PROMPT = 17.0, 9.0, 9.5, 7.5
@@ -53,15 +53,15 @@ MOST_IN_A_PICTURE = 240
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """What stands above the pictures, which frame of each cut is shown, and on what paper. `fonts` come before the built-in one;
-    `dots` are the dots an inch of a PNG, which is as wide as the paper."""
+    """What stands above the pictures, which frame of each cut is shown, and on what paper. `fonts` come before the built-in
+    one; `dots` are dots an inch, where they are to be others than usual. A PNG is as wide as the paper."""
 
     title: str
     facts: str = ""
     frame: Frame = "middle"
     paper: Paper = "a4"
     fonts: tuple[Path, ...] = ()
-    dots: float = 180
+    dots: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,24 +77,27 @@ def contact_sheet(segments: Sequence[Segment], to: Path, sheet: Sheet) -> tuple[
 
     Raises `MediaError` for a clip that cannot be read, and `InvalidInput` with every cut that shows nothing.
     """
-    letters = Lettering(sheet.fonts)
+    letters, paged = Lettering(sheet.fonts), to.suffix.lower() == ".pdf"
     if not segments:
         raise MediaError(f"{to.name}: a contact sheet of no shots")
+    if not paged and len(segments) > MOST_IN_A_PICTURE:
+        raise MediaError(f"{to.name}: {len(segments)} shots are too many for one picture", code="sheet",
+                         hint="a PDF has pages: --contact-sheet sheet.pdf")
     with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
         sources = list(pool.map(source_of, segments))
         plan = planned(segments, sources, DEFAULTS)
         cells = [_Cell(segment=segments[span.entry], source=sources[span.entry], span=span,
                        length=seconds_words(span.frames / plan.rate)) for span in plan.spans]
-        layout = _Layout(sheet, Fraction(*plan.size), len(cells), paged=to.suffix.lower() == ".pdf")
+        layout = _Layout(sheet, Fraction(*plan.size), len(cells), paged=paged)
         summary = f"{len(cells)} shot{'' if len(cells) == 1 else 's'} · {seconds_words(plan.frames / plan.rate)}"
         painter = _Painter(sheet, summary, layout, letters)
         part = to.with_name(f".{to.name}.{os.getpid()}.part")
         try:
             pages = painter.pages(cells, partial(pool.map, partial(_still, which=sheet.frame, box=layout.box)))
             if layout.paged:
-                _write_pdf(pages, part, visible(sheet.title))
+                _write_pdf(pages, part, visible(sheet.title), layout.dpi)
             else:
-                next(pages).save(part, "PNG", dpi=(sheet.dots, sheet.dots))
+                next(pages).save(part, "PNG", dpi=(layout.dpi, layout.dpi))
             put_in_place(part, to)
         except OSError as error:
             raise MediaError(f"{to.name}: the contact sheet cannot be written: {error.strerror or error}") from error
@@ -109,7 +112,7 @@ class _Layout:
 
     def __init__(self, sheet: Sheet, aspect: Fraction, count: int, *, paged: bool) -> None:
         self.paged = paged
-        self.dpi = _PRINTED if paged else sheet.dots
+        self.dpi = sheet.dots or (_PRINTED if paged else _ON_SCREEN)
         width, height = _SIZES[sheet.paper]
         room = height - 2 * _MARGIN - _HEAD + _GAP
         for self.columns in range(3, 9):
@@ -221,8 +224,8 @@ def _still(cell: _Cell, *, which: Frame, box: tuple[int, int]) -> Image.Image | 
     raise MediaError(f"{cell.segment.name}: frame {wanted} of {cell.source.path.name} cannot be decoded")
 
 
-def _write_pdf(pages: Iterator[Image.Image], to: Path, title: str) -> None:
+def _write_pdf(pages: Iterator[Image.Image], to: Path, title: str, dpi: float) -> None:
     """Page by page, so that only one is in memory. No clock: the same cut gives the same bytes."""
     for number, page in enumerate(pages):
-        page.save(to, "PDF", resolution=_PRINTED, append=number > 0, title=title, quality=92, subsampling=0,
+        page.save(to, "PDF", resolution=dpi, append=number > 0, title=title, quality=92, subsampling=0,
                   creationDate=time.gmtime(0), modDate=time.gmtime(0))
