@@ -343,16 +343,22 @@ def _listed(names: Iterable[str]) -> str:
 
 def strip(to: Path) -> None:
     """A contact sheet of the draft: twelve shots of the cut, evenly spread, each by its middle frame."""
-    from manifest_runner.adapters.reel import contact_strip  # the video extra
+    from manifest_runner.adapters.cards import SlateWords  # the video extra
+    from manifest_runner.adapters.reel_segments import Segment
+    from manifest_runner.adapters.sheet import Sheet, contact_sheet
     from manifest_runner.cli.project import Project
 
-    shots = Project(str(ROOT / SHOW), {}, draft=True).load().manifest.shots
-    clips = [(shot.id, CLIPS / f"{shot.id}_t{shot.cut_take}.mp4") for shot in shots]
-    if not all(clip.is_file() for _, clip in clips):
+    manifest = Project(str(ROOT / SHOW), {}, draft=True).load().manifest
+    clips = {shot.id: CLIPS / f"{shot.id}_t{shot.cut_take}.mp4" for shot in manifest.shots}
+    if not all(clip.is_file() for clip in clips.values()):
         subprocess.run([sys.executable, "-m", "manifest_runner", "render", SHOW, "--draft"], cwd=ROOT, check=True)
-    chosen = [clips[round(index * (len(clips) - 1) / (PICTURES - 1))] for index in range(PICTURES)]
+    chosen = [manifest.shots[round(index * (len(clips) - 1) / (PICTURES - 1))] for index in range(PICTURES)]
+    segments = [Segment(clip=clips[shot.id], start=shot.cut.start, end=shot.cut.end, name=shot.id,
+                        slate=SlateWords(shot=shot.id, facts=(("take", str(shot.cut_take)),), prompt=shot.prompt))
+                for shot in chosen]
     for width in WIDTHS:
-        contact_strip(chosen, to, columns=4, width=width)
+        contact_sheet(segments, to, Sheet(title=manifest.title, facts=f"{manifest.show} · {manifest.sequence}",
+                                          dots=width * 25.4 / 297))
         if to.stat().st_size <= LARGEST:
             return
     raise SystemExit(f"{to.name} has {to.stat().st_size:,} bytes at {WIDTHS[-1]} pixels; {LARGEST:,} are allowed")

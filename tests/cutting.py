@@ -1,6 +1,6 @@
 """A repository with a cut whose clips are known frame by frame, for what is tested on timelines.
 
-Frame k of a clip is grey of level 20 + 5k in its middle (`tests/adapters/test_reel.make_clip`); the ground's colour tells clips
+Frame k of a clip is grey of level 20 + 5k in its middle (`tests/reels.make_clip`); the ground's colour tells clips
 apart. Nothing is rendered: the lockfile is what a render would have left.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from manifest_runner.core.lockfile import write as lockfile_text
 from manifest_runner.core.model import Artifact, LockEntry, Lockfile, Manifest, MediaFacts, ShotId
-from tests.adapters.test_reel import make_clip
 from tests.builders import manifest_of, rendered
+from tests.reels import make_clip
 
 HEAD = "version: 1\nshow: show\nsequence: SQ010\nmodel: kling-v3-omni\ndefaults: {duration: 1}\nshots:\n"
 
@@ -56,7 +56,7 @@ def shoot(folder: Path, shots: str, footage: Mapping[tuple[str, int], Footage], 
     for (shot, take), entry in locked(manifest, footage).items():
         what = footage[shot, take]
         clip = make_clip(folder / "renders" / name / f"{shot}_t{take}.mp4", what.frames, size=what.size, rate=what.rate,
-                         hue=what.hue)
+                         ground=(200, what.hue, 0))
         content = clip.read_bytes()
         artifact = Artifact(path=f"renders/{name}/{clip.name}", sha256=hashlib.sha256(content).hexdigest(), bytes=len(content),
                             media=what.facts)

@@ -166,6 +166,18 @@ def rewrite(path: Path, data: bytes) -> None:
     write_atomically(target, data, mode)
 
 
+def put_in_place(finished: Path, path: Path) -> None:
+    """Give a file that another library wrote in the same folder its name, so that a power cut leaves the old file or the new
+    one. Raises `OSError`."""
+    descriptor = os.open(finished, os.O_RDWR | _CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    finished.replace(path)
+    sync_folder(path.parent)
+
+
 def make_folder(folder: Path, mode: int = 0o777) -> None:
     """Make `folder` and those above it that are missing, durably: a folder that a power cut forgets takes all that was synced
     inside it along. Raises `OSError`."""

@@ -77,7 +77,7 @@ def _facts(clip: Path, see: See | None) -> MediaFacts:
             raise MediaError(f"{clip.name}: no frame rate")
         name = _container_name(container.format.name)
         if name == "mp4":
-            _check_boxes(clip)
+            check_boxes(clip)
         frames = _whole_frames(clip, container, stream, see)
         if stream.duration is not None and stream.time_base is not None:
             duration = stream.duration * stream.time_base
@@ -147,7 +147,7 @@ def _container_name(names: str) -> str:
     return "mp4" if "mp4" in every else every[0]
 
 
-def _check_boxes(clip: Path) -> None:
+def check_boxes(clip: Path) -> None:
     """An mp4 is a row of boxes that say their own length: raises `MediaError` where the last one ends beyond the file.
 
     FFmpeg does not mind when only the end of the index is missing; bytes that were promised are missing all the same.

@@ -1,210 +1,213 @@
-"""One film out of many clips, and one picture out of many clips.
+"""One film out of many clips: copied where nothing must be encoded, else encoded in pieces that are kept, on all cores.
 
-Laws: cuts are exact to the frame, by the rule of `core/cut.py` that timelines follow, too; no picture is stretched; memory does
-not grow with the film; a file appears under its name only when it is whole and on disk. Sound is left out.
+Laws: `core/reelplan.py` decides what lies where, to the frame; the same clips, cut and settings give the same bytes, however
+many cores there are and whatever was kept; memory does not grow with the film; what was encoded before an interruption is
+not encoded again; the film appears under its name only when it is whole, checked frame by frame, and on disk.
 """
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Lock
+from typing import TypeAlias
 
-from manifest_runner.adapters.media import colour_matrix, frame_rate, opened, outline, picture
-from manifest_runner.core.cut import frames_shown, frames_used
-from manifest_runner.core.model import Cut, MediaFacts
+from manifest_runner.adapters.cards import SlateWords
+from manifest_runner.adapters.files import put_in_place
+from manifest_runner.adapters.lettering import Lettering
+from manifest_runner.adapters.media import outline
+from manifest_runner.adapters.reel_cache import PieceCache
+from manifest_runner.adapters.reel_clips import CODECS
+from manifest_runner.adapters.reel_join import Stretch, join, verify
+from manifest_runner.adapters.reel_pieces import Film, Piece, Stopped, encode_piece, key_of, pieces_of
+from manifest_runner.adapters.reel_segments import DEFAULTS, Options, Segment, name_of, planned, source_of
+from manifest_runner.adapters.reel_sound import check_sound, sound_packets
+from manifest_runner.core.model import MediaFacts
+from manifest_runner.core.reelplan import Kind, ReelPlan, Span, copied_packets, frame_at, seconds_words
 from manifest_runner.errors import MediaError, MissingExtra
 
 try:
     import av
-    from av.video.reformatter import ColorRange, Colorspace
-    from PIL import Image, ImageDraw, ImageFont
 except ImportError as missing:
     raise MissingExtra("video", "cutting a reel") from missing
 
-_BT709 = 1  # H.264's number for it: primaries, transfer and matrix
+OnProgress: TypeAlias = Callable[[int, int], None]
 
-# The number of threads is fixed because it changes the bytes; the machine's cores must not.
-_ENCODER = {"preset": "superfast", "crf": "19", "threads": "4"}
-
-_BACKGROUND, _INK = (18, 20, 24), (214, 216, 220)
+_LOOK = 0.1  # seconds between two looks at how far the pieces are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """What the film uses of a clip: in and out points in seconds from the clip's start; `end` None means to its end, `name`
-    is for messages."""
+class Reel:
+    """What came of it. `encoded` and `kept` count pieces; both are 0 where the picture was copied. `undrawn` are letters that
+    no font has."""
 
-    clip: Path
-    start: float = 0.0
-    end: float | None = None
-    name: str = ""
+    facts: MediaFacts
+    plan: ReelPlan
+    encoded: int
+    kept: int
+    sound: bool
+    undrawn: frozenset[str] = frozenset()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """A segment in frames: the clip's frames from `first` until before `stop`, shown as `count` frames of the film."""
-
-    segment: Segment
-    first: int
-    stop: int
-    rate: Fraction
-    count: int
+    @property
+    def copied(self) -> bool:
+        return not self.encoded and not self.kept
 
 
-def cut_reel(segments: Sequence[Segment], to: Path, *, on_progress: Callable[[int, int], None] | None = None) -> MediaFacts:
-    """Cut the segments together in their order into an H.264 mp4 at `to`, and return its facts.
+def cut_reel(segments: Sequence[Segment], to: Path, options: Options = DEFAULTS, *, cache: Path | None = None,
+             on_progress: OnProgress | None = None) -> Reel:
+    """Cut the segments together in their order into an mp4 at `to`.
 
-    The first segment's clip gives size and frame rate; other sizes are fitted inside with black bars, other rates take the
-    frame nearest in time. `on_progress(frames done, frames in all)` is called after each frame. Raises `MediaError`.
+    `cache` is a folder for encoded pieces; without one they are kept nowhere. `on_progress(frames done, frames in all)` is
+    called now and then, and at the end. Raises `MediaError`, and `InvalidInput` with every cut that shows nothing.
     """
     if not segments:
         raise MediaError(f"{to.name}: a reel of no clips")
-    first = outline(segments[0].clip)
-    rate, size = frame_rate(first), (first.width - first.width % 2, first.height - first.height % 2)
-    parts = [_part(segment, rate) for segment in segments]
+    if options.sound is not None:
+        check_sound(options.sound)
     part_file = to.with_name(f".{to.name}.{os.getpid()}.part")
     try:
-        _write(_film(parts, rate, size), part_file, size, rate, sum(part.count for part in parts), on_progress)
-        _settle(part_file, to)
+        with ThreadPoolExecutor(_cores()) as pool, _folder(cache, to) as folder:
+            work = _Work(segments, options, pool)
+            pieces = work.copied() or work.encoded(PieceCache(folder), on_progress)
+            has_sound = work.join(pieces.stretches, part_file)
+            verify(part_file, work.plan.frames, work.plan.rate, name=to.name)
+            put_in_place(part_file, to)
     except (av.error.FFmpegError, OSError) as error:
-        raise MediaError(f"{to.name}: the reel cannot be written: {error.strerror or error}") from error
+        raise MediaError(f"{to.name}: the reel cannot be written: {getattr(error, 'strerror', None) or error}") from error
     finally:
         with suppress(OSError):
             part_file.unlink(missing_ok=True)
-    return outline(to)
+    if on_progress is not None:
+        on_progress(work.plan.frames, work.plan.frames)
+    return Reel(facts=outline(to), plan=work.plan, encoded=pieces.encoded, kept=pieces.kept, sound=has_sound,
+                undrawn=frozenset(work.letters.missing))
 
 
-def _part(segment: Segment, film_rate: Fraction) -> _Part:
-    facts = outline(segment.clip)
-    rate = frame_rate(facts)
-    used = frames_used(Cut(start=segment.start, end=segment.end), rate=rate, frames=facts.frames)
-    if not used or used.start < 0:
-        end = facts.duration if segment.end is None else segment.end
-        raise MediaError(f"{segment.name or segment.clip.name}: no frame lies between the in point {segment.start:g} s and the "
-                         f"out point {end:g} s of a clip of {facts.duration:g} s")
-    count = frames_shown(used, rate=rate, frames=facts.frames, shown_at=film_rate)
-    return _Part(segment=segment, first=used.start, stop=used.stop, rate=rate, count=count)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stretches:
+    """All of the film's packets, and how many pieces were encoded now and before."""
+
+    stretches: Sequence[Stretch]
+    encoded: int = 0
+    kept: int = 0
 
 
-def _film(parts: Sequence[_Part], rate: Fraction, size: tuple[int, int]) -> Iterator[av.VideoFrame]:
-    """All frames of the film, ready for the encoder but for their times."""
-    for part in parts:
-        shown = 0
-        for index, decoded in _decoded(part):
-            while shown < part.count and _source(part, shown, rate) == index:
-                yield _fitted(decoded, size)
-                shown += 1
-        if shown < part.count:
-            raise MediaError(f"{part.segment.name or part.segment.clip.name}: ends {part.count - shown} frames early")
+class _Work:
+    """One film that is being cut."""
+
+    def __init__(self, segments: Sequence[Segment], options: Options, pool: ThreadPoolExecutor) -> None:
+        self._segments, self._options, self._pool = segments, options, pool
+        self._sources = list(pool.map(source_of, segments))
+        self.letters = Lettering(options.fonts)
+        self.plan = planned(segments, self._sources, options)
+        self._stop, self._lock, self._done = Event(), Lock(), 0
+
+    def copied(self) -> _Stretches | None:
+        """The packets of the clips, where they can stand in one stream as they are and nothing is to be written on them."""
+        stretches, alike = [], set()
+        for span in self.plan.spans:
+            source = self._sources[span.entry]
+            if source is None or span.kind is not Kind.SHOT or self._segments[span.entry].burn:
+                return None
+            packets = copied_packets(source.order, source.keys, span.first, span.stop)
+            same = (source.clip.width, source.clip.height) == self.plan.size == source.clip.shown
+            # A clip of another rate or of uneven times would be shown for another time than it is long.
+            same = same and source.clip.rate == self.plan.rate and not source.clip.times and source.codec in CODECS
+            if packets is None or not same:
+                return None
+            shows = tuple(source.order[packet] - span.first + span.at for packet in packets)
+            stretches.append(Stretch(path=source.path, packets=packets, shows=shows))
+            alike.add(source.likeness)
+        return _Stretches(stretches=stretches) if len(alike) == 1 else None
+
+    def encoded(self, cache: PieceCache, on_progress: OnProgress | None) -> _Stretches:
+        """The film in pieces: those that are kept, and the others encoded on all cores."""
+        film = Film(size=self.plan.size, rate=self.plan.rate, start=frame_at(self._options.start, self.plan.rate) or 0)
+        pieces = [piece for span in self.plan.spans for piece in pieces_of(self._piece(span), film.rate)]
+        keys = [key_of(piece, film, self.letters) for piece in pieces]
+        needed = {key: piece for key, piece in zip(keys, pieces, strict=True) if not cache.has(key, piece.frames)}
+        self._refuse_hdr(needed.values())
+        self._done = self.plan.frames - sum(piece.frames for piece in needed.values())
+        try:
+            futures = {self._pool.submit(self._encode, cache, key, piece, film) for key, piece in needed.items()}
+            self._await(futures, on_progress)
+        except BaseException:
+            self._stop.set()
+            self._pool.shutdown(cancel_futures=True)
+            raise
+        cache.prune(set(keys))
+        stretches, at = [], 0
+        for key, piece in zip(keys, pieces, strict=True):
+            stretches.append(Stretch(path=cache.path_of(key), packets=range(piece.frames),
+                                     shows=tuple(range(at, at + piece.frames))))
+            at += piece.frames
+        return _Stretches(stretches=stretches, encoded=len(needed), kept=len(set(keys)) - len(needed))
+
+    def _piece(self, span: Span) -> Piece:
+        """A span as one piece, with what is written on it."""
+        segment, seconds = self._segments[span.entry], span.frames / self.plan.rate
+        slate = None
+        if span.kind is Kind.SLATE:
+            shot = next(other for other in self.plan.spans if other.entry == span.entry and other.kind is not Kind.SLATE)
+            facts = (("duration", seconds_words(shot.frames / self.plan.rate)), ("frames", str(shot.frames)))
+            words = segment.slate or SlateWords(shot=name_of(self._segments, span.entry))
+            slate = replace(words, facts=(*words.facts, *facts))
+        return Piece(name=name_of(self._segments, span.entry), span=span, skip=0, frames=span.frames, slate=slate,
+                     burn=segment.burn, source=self._sources[span.entry] if span.kind is Kind.SHOT else None,
+                     note=f"no clip yet · {seconds_words(seconds)}")
+
+    def _refuse_hdr(self, pieces: Iterable[Piece]) -> None:
+        bright = sorted({piece.name for piece in pieces if piece.source is not None and piece.source.hdr})
+        if bright:
+            raise MediaError(f"{', '.join(bright[:5])}: HDR (PQ or HLG), which a reel that must be encoded cannot show",
+                             code="hdr", hint="HDR is copied where all clips are alike, whole, and nothing is written on them")
+
+    def _encode(self, cache: PieceCache, key: str, piece: Piece, film: Film) -> None:
+        if self._stop.is_set():
+            raise Stopped
+        with cache.fresh(key) as path:
+            encode_piece(piece, film, path, self._options.fonts, stopped=self._stop.is_set, on_frame=self._count)
+
+    def _count(self) -> None:
+        with self._lock:
+            self._done += 1
+
+    def _await(self, futures: set[Future[None]], on_progress: OnProgress | None) -> None:
+        """Until all pieces are there; the first that goes wrong is raised."""
+        while futures:
+            done, futures = wait(futures, timeout=_LOOK, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            if futures and on_progress is not None:
+                on_progress(self._done, self.plan.frames)
+
+    def join(self, stretches: Sequence[Stretch], to: Path) -> bool:
+        """Write the film; returns whether it has sound."""
+        own = self._options.own_sound and any(source is not None and source.sound for source in self._sources)
+        temp = self._options.sound
+        sound = partial(sound_packets, plan=self.plan, sources=self._sources, temp=temp, own=own)
+        join(stretches, to, self.plan.rate, metadata=self._options.metadata, sound=sound if own or temp is not None else None)
+        return own or temp is not None
 
 
-def _source(part: _Part, shown: int, rate: Fraction) -> int:
-    """The clip's frame that is nearest in time to the film's frame `shown` of this part."""
-    return min(part.stop - 1, part.first + math.floor(shown * part.rate / rate + Fraction(1, 2)))
+@contextmanager
+def _folder(cache: Path | None, to: Path) -> Iterator[Path]:
+    """Where the pieces are kept; a passing folder beside the film where nobody said."""
+    if cache is not None:
+        yield cache
+        return
+    with TemporaryDirectory(dir=to.parent, prefix=f".{to.name}.") as folder:
+        yield Path(folder)
 
 
-def _decoded(part: _Part) -> Iterator[tuple[int, av.VideoFrame]]:
-    """The clip's frames with their numbers, up to the out point."""
-    with opened(part.segment.clip) as (container, stream):
-        for index, decoded in enumerate(container.decode(stream)):
-            if index >= part.stop:
-                return
-            if index >= part.first:
-                yield index, decoded
-
-
-def _fitted(decoded: av.VideoFrame, size: tuple[int, int]) -> av.VideoFrame:
-    """The whole picture inside a frame of `size`, in the film's colours; a new frame that the encoder may keep."""
-    scale = min(Fraction(size[0], decoded.width), Fraction(size[1], decoded.height))
-    width, height = (max(2, 2 * round(side * scale / 2)) for side in (decoded.width, decoded.height))
-    frame = decoded.reformat(width, height, "yuv420p", src_colorspace=colour_matrix(decoded), dst_colorspace=Colorspace.ITU709,
-                             dst_color_range=ColorRange.MPEG)
-    return _copied(frame, size)
-
-
-def _copied(frame: av.VideoFrame, size: tuple[int, int]) -> av.VideoFrame:
-    """`frame` in the middle of a black frame of `size`."""
-    film = av.VideoFrame(*size, "yuv420p")
-    left, top = ((whole - part) // 4 * 2 for whole, part in zip(size, (frame.width, frame.height), strict=True))
-    for number, (source, target) in enumerate(zip(frame.planes, film.planes, strict=True)):
-        part = Image.frombytes("L", (source.width, source.height), bytes(source), "raw", "L", source.line_size)
-        sheet = Image.new("L", (target.line_size, target.height), 128 if number else 16)
-        sheet.paste(part, (left // 2, top // 2) if number else (left, top))
-        target.update(sheet.tobytes())
-    return film
-
-
-def _write(frames: Iterator[av.VideoFrame], to: Path, size: tuple[int, int], rate: Fraction, total: int,
-           on_progress: Callable[[int, int], None] | None) -> None:
-    with av.open(str(to), "w", format="mp4", options={"movflags": "faststart", "fflags": "+bitexact"}) as container:
-        stream = container.add_stream("libx264", rate=rate, options=_ENCODER)
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
-        context = stream.codec_context
-        context.color_range, context.colorspace = ColorRange.MPEG, _BT709
-        context.color_primaries = context.color_trc = _BT709
-        for done, frame in enumerate(frames, 1):
-            container.mux(stream.encode(frame))
-            if on_progress is not None:
-                on_progress(done, total)
-        container.mux(stream.encode(None))
-
-
-def _settle(part_file: Path, to: Path) -> None:
-    """Give the finished file its name, so that a power cut leaves the old file or the new one."""
-    _sync(part_file, os.O_RDWR)
-    part_file.replace(to)
-    _sync(to.parent, os.O_RDONLY)
-
-
-def _sync(path: Path, flags: int) -> None:
-    handle = os.open(path, flags)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def contact_strip(clips: Sequence[tuple[str, Path]], to: Path, *, columns: int = 4, width: int = 1600) -> None:
-    """A PNG with the middle frame of each clip and its label below, `columns` side by side and `width` pixels wide.
-
-    Every cell has the shape of the first clip; others are fitted inside. Raises `MediaError`.
-    """
-    if not clips:
-        raise MediaError(f"{to.name}: a contact sheet of no clips")
-    columns = max(1, min(columns, len(clips)))
-    gap = max(4, width // 80)
-    cell = (width - gap * (columns + 1)) // columns
-    pictures = [(label, _middle(clip)) for label, clip in clips]
-    tall = round(cell * pictures[0][1].height / pictures[0][1].width)
-    line = max(10, cell // 18)
-    row = tall + round(line * 1.9)
-    rows = math.ceil(len(clips) / columns)
-    sheet = Image.new("RGB", (width, gap + rows * (row + gap)), _BACKGROUND)
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=line)
-    for index, (label, image) in enumerate(pictures):
-        x, y = gap + index % columns * (cell + gap), gap + index // columns * (row + gap)
-        image.thumbnail((cell, tall), Image.Resampling.LANCZOS)
-        sheet.paste(image, (x + (cell - image.width) // 2, y + (tall - image.height) // 2))
-        pen.text((x + cell / 2, y + tall + line * 1.1), label, font=font, fill=_INK, anchor="mm")
-    try:
-        sheet.save(to, "PNG")
-    except OSError as error:
-        raise MediaError(f"{to.name}: the contact sheet cannot be written: {error.strerror or error}") from error
-
-
-def _middle(clip: Path) -> Image.Image:
-    """The middle frame of a clip, small enough to keep many."""
-    middle = outline(clip).frames // 2
-    with opened(clip) as (container, stream):
-        for index, decoded in enumerate(container.decode(stream)):
-            if index == middle:
-                image = picture(decoded)
-                image.thumbnail((1600, 1600))
-                return image
-    raise MediaError(f"{clip.name}: no frame can be decoded")
+def _cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1

@@ -45,6 +45,11 @@ class StateFolder:
         """Stamps for make, which can be made again at any time, and a place for the rules that go with them."""
         return self.root / "make"
 
+    @property
+    def pieces(self) -> Path:
+        """Encoded pieces of reels, which can be made again at any time."""
+        return self._part / "reel"
+
     def guard(self, name: str) -> Path:
         """The file that processes lock while they write the lockfile of the manifest `name`."""
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]

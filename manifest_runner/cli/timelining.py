@@ -17,7 +17,6 @@ from manifest_runner.core.cut import Clip, Format, clip_of, seconds
 from manifest_runner.core.cutsheet import Sheet
 from manifest_runner.core.model import Action, JobState, LockEntry, Shot
 from manifest_runner.core.planning import Where, output_path
-from manifest_runner.core.verdict import remarks
 from manifest_runner.errors import UsageError
 from manifest_runner.views.status import Standing, standings
 
@@ -28,7 +27,7 @@ def clips_of(project: Project, show: Show, planned: Planned) -> dict[Where, Clip
     """Each take whose clip is in its place, and of the others why there is none."""
     state = file_states(project.files.folder)
     found: dict[Where, Clip | str] = {}
-    for row in standings(planned.plan, planned.jobs, show.card):
+    for row in standings(planned.plan, planned.jobs, show.manifest):
         change = row.change
         where = (change.shot, change.take)
         if change.action is Action.DROP:
@@ -36,7 +35,8 @@ def clips_of(project: Project, show: Show, planned: Planned) -> dict[Where, Clip
         place = output_path(show.manifest, *where)
         entry = _stored(change.entry) or _stored(planned.lockfile.entries.get(where))
         if entry is not None and state(place, entry.outputs[0]) == "present":
-            said = remarks(entry.request, entry.outputs[0].media, show.card)
+            doubts = () if entry.verdict is None or entry.verdict.accepted else entry.verdict.findings
+            said = tuple(finding.words for finding in doubts)
             changed = () if change.action is Action.KEEP else (_CHANGED,)
             found[where] = clip_of(change.take, place, entry, remarks=(*said, *changed))
         else:

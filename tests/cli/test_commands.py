@@ -140,7 +140,8 @@ def test_draft_then_again_then_status_lock_and_reel(tmp_path: Path) -> None:
     assert run(tmp_path, "lock", "show.yaml", "--check", "--draft").code == 0
     assert "2 of 2 takes done" in run(tmp_path, "status", "show.yaml", "--draft").out
     film = run(tmp_path, "reel", "show.yaml", "--draft")
-    assert film.out == "renders/show.draft.reel.mp4: 2 shots, 2.0 s, 1280x720\n"
+    assert film.out == ("renders/show.draft.reel.mp4: 2 shots, 2 s (48 frames), 1280x720, 24 fps; "
+                        "copied, nothing was encoded\n")
     assert run(tmp_path, "plan", "show.yaml").out.splitlines()[-1].startswith("Plan: 2 to render"), "nothing is paid for yet"
 
 
