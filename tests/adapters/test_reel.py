@@ -83,7 +83,7 @@ def test_frames_that_come_unevenly_are_shown_when_they_come(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("size", "aspect", "black", "coloured"), [
-    ((90, 160), None, [(20, 45), (140, 45)], [(57, 45), (103, 45)]),
+    ((90, 160), None, [(20, 45), (140, 45)], [(57, 45), (102, 45)]),
     ((320, 90), None, [(80, 10), (80, 80)], [(80, 26), (80, 64)]),
     ((320, 180), None, [], [(4, 4), (155, 85)]),
     ((80, 90), Fraction(2), [], [(4, 4), (155, 85)]),  # pixels twice as wide as high

@@ -24,7 +24,7 @@ PICTURES = {"p/z.png": "0" * 64, "p/a.png": "1" * 64, "=b.png": "2" * 64}
 
 
 def exported(given_: Manifest, **known: Any) -> str:
-    return list_csv(given_, CARD, standings(plan_of(given_, pictures=PICTURES, **known), {}, CARD))
+    return list_csv(given_, CARD, standings(plan_of(given_, pictures=PICTURES, **known), {}, given_))
 
 
 def table(text: str) -> list[dict[str, str]]:
