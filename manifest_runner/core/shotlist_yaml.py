@@ -74,9 +74,7 @@ def _name(found: ShotList) -> str:
 def _origin(found: ShotList, entry: Draft | Remark) -> str:
     """`shots.csv:7`, and the row where a spreadsheet counts another number."""
     row = entry.row if isinstance(entry, Remark) else entry.source.row
-    first = found.sheet.rows[0]
-    number = row.number + first.line - first.number  # a first line that says what parts the cells is none of its rows
-    return f"{_name(found)}:{row.line}" + (f", row {number}" if number != row.line else "")
+    return f"{_name(found)}:{row.line}" + (f", row {row.number}" if row.number != row.line else "")
 
 
 def _scene(draft: Draft) -> str:

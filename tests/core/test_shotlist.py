@@ -172,6 +172,11 @@ def test_what_a_camera_sees_is_the_prompt_and_what_it_does_not_see_the_note() ->
     assert shot.note == "Dialogue: ASHA: no.\nSound: bell\nCast: ASHA\nhold it"
 
 
+def test_letters_for_where_and_when_are_written_out() -> None:
+    found = shots(["1", "a", "I", "tram", "N"], ["2", "b", "e", "", "d"], head="shot,description,i/e,location,d/n")
+    assert [shot.prompt for shot in found] == ["INT. tram, NIGHT. a.", "EXT, DAY. b."]
+
+
 def test_a_prompt_of_the_lists_own_is_taken_letter_by_letter() -> None:
     (shot,) = shots(["1", "  A tram.\n", "fog", "WS", " a\tb "], head="shot,prompt,description,size,note")
     assert (shot.prompt, shot.note) == ("  A tram.\n", "Size: WS\nDescription: fog\n a\tb ")
