@@ -53,8 +53,7 @@ _SEEN = {Role.SIZE: "Size", Role.ANGLE: "Angle", Role.LENS: "Lens", Role.INT_EXT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a person must decide: `key` is where it belongs, empty for the shot as a whole; `suggestion` is what the key may
-    be."""
+    """What a person must decide: `key` is where it belongs, `suggestion` what may stand there."""
 
     key: str
     words: str
@@ -138,6 +137,9 @@ class ShotReader:
             return ""
         lens = [f"{text} mm lens" if re.fullmatch(r"\d+(?:[.,]\d+)?", text) else text
                 for text in self._texts(draft, "prompt", Role.LENS)]
+        for cell in row.of(*PLACE):
+            if is_open(cell.text):
+                draft.ask("prompt", f"{_is(cell)}: to be decided")
         look = [*self._texts(draft, "prompt", Role.SIZE), *self._texts(draft, "prompt", Role.ANGLE), *lens]
         return " ".join(map(_sentence, filter(None, (", ".join(look), _place(row), *shows))))
 

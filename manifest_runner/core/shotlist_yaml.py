@@ -60,9 +60,8 @@ def _head(found: ShotList) -> Iterator[str]:
                    "A comment behind a shot names its line.")
     if found.above:
         yield _comment(f"Above the header: {quoted(list(found.above))}")
-    left_out = [title for title in found.header.unused if title not in found.header.near]
-    if left_out:
-        yield _comment(f"No place in a manifest, and left out: {quoted(left_out)}")
+    if found.left_out:
+        yield _comment(f"No place in a manifest, and left out: {quoted(list(found.left_out))}")
     for question in found.questions:
         yield _comment(f"QUESTION: {question}")
 

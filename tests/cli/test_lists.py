@@ -122,6 +122,7 @@ def test_the_schema_that_init_wrote_is_named_for_editors(tmp_path: Path) -> None
         (("shots.csv", "--show", "a b"), "cannot be a show's name"),
         (("shots.csv", "--model", "klong"), "no model is called klong"),
         (("shots.xlsx",), "shots.xlsx:1:1: error[list-encoding]"),
+        (("list.yaml", "--force"), "list.yaml is the list itself"),
         (("bad.csv",), "bad.csv:2:3: error[list-syntax]: a quote is opened here"),
         (("shots.csv", "--encoding", "rot13"), "rot13"),
     ],
@@ -129,6 +130,7 @@ def test_the_schema_that_init_wrote_is_named_for_editors(tmp_path: Path) -> None
 def test_what_cannot_be_read_or_written_is_told(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
     write(tmp_path, LIST, "shots.csv")
     write(tmp_path, "PK\x03\x04", "shots.xlsx")
+    write(tmp_path, LIST, "list.yaml")
     write(tmp_path, 'shot,description\n1,"rain\n', "bad.csv")
     for name in ("sheets", "folder.yaml"):
         (tmp_path / name).mkdir()
@@ -185,6 +187,7 @@ def test_export_writes_csv_and_replaces_nothing_unasked(tmp_path: Path) -> None:
     assert run(tmp_path, "export", "show.yaml", "--csv", "--out", "show.csv").out == "show.csv: 1 shot\n"
     assert (tmp_path / "show.csv").read_bytes().decode() == ran.out.replace("\n", "\r\n")
     assert run(tmp_path, "export", "show.yaml", "--csv", "--out", "show.csv").code == 2
+    assert run(tmp_path, "export", "show.yaml", "--csv", "--out", "show.yaml", "--force").code == 2
     assert run(tmp_path, "export", "show.yaml", "--csv", "--out", "show.csv", "--force").code == 0
 
 

@@ -82,6 +82,8 @@ def _target(shot_list: str, out: str | None, *, force: bool) -> Path | None:
     to = Path(out) if out is not None else Path(shot_list).with_suffix(".yaml")
     if not to.name.endswith((".yaml", ".yml")):
         raise UsageError(f"{to} does not end in .yaml", hint="a manifest is a YAML file: --out shots.yaml")
+    if to.resolve() == Path(shot_list).resolve():
+        raise UsageError(f"{to} is the list itself", hint="write the manifest to another file: --out shots.yaml")
     check_free(to, force=force)
     return to
 
