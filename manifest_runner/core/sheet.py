@@ -78,6 +78,15 @@ class Sheet:
         return self.text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def letters(column: int) -> str:
+    """What spreadsheets call a column that has no title: A, B … Z, AA."""
+    name = ""
+    while column >= 0:
+        name = chr(ord("A") + column % 26) + name
+        column = column // 26 - 1
+    return name
+
+
 def read(text: str, *, path: str, encoding: str, score: Callable[[Sequence[Row]], int]) -> Sheet:
     """The rows of a list. What parts its cells is what the first line says (`sep=;`), or what makes the most of its header by
     `score`. Raises `InvalidInput`."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from manifest_runner.core.model import Diagnostic, Json, Pointer, Severity
 from manifest_runner.core.modelcard import ModelCard
-from manifest_runner.core.sheet import Row, Sheet
+from manifest_runner.core.sheet import Row, Sheet, letters
 from manifest_runner.core.shotlist_columns import NUMBERED, SHOWS, Header, Role, find_header, score
 from manifest_runner.core.shotlist_ids import Called, is_name, name_shots
 from manifest_runner.core.shotlist_rows import Remark, RowReader, ShotRow
@@ -32,7 +32,7 @@ _SHARED = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotList:
     """A list as it was read. `entries` are its rows in order; `above` are the cells above the header; `questions` are those
-    that belong to no single shot; `defaults` are what all shots have in common."""
+    that belong to no single shot; `left_out` are columns that have no place; `defaults` are what all shots have in common."""
 
     sheet: Sheet
     header: Header
@@ -42,6 +42,7 @@ class ShotList:
     entries: tuple[Draft | Remark, ...]
     above: tuple[str, ...]
     questions: tuple[str, ...]
+    left_out: tuple[str, ...]
     defaults: Mapping[str, Json]
 
     @property
@@ -79,7 +80,8 @@ def map_list(sheet: Sheet, card: ModelCard, *, picture: Picture, show: str | Non
                        "fill the column that says it, and import the list again")
     above = tuple(" ".join(cell.split()) for row in sheet.rows[:header.at] for cell in row.cells if cell.strip())
     return ShotList(sheet=sheet, header=header, show=named, sequence=sequence, model=card.name, entries=tuple(entries),
-                    above=above, questions=tuple(questions), defaults=_defaults(whole, card))
+                    above=above, questions=tuple(questions), left_out=_left_out(sheet, header),
+                    defaults=_defaults(whole, card))
 
 
 def _parameters(card: ModelCard) -> tuple[str, ...]:
@@ -99,6 +101,15 @@ def _header(sheet: Sheet, card: ModelCard) -> Header:
                        f"no column says what a shot shows; known here: {', '.join(column.title for column in header.columns)}",
                        f"{hint}call it description, action or prompt")
     return header
+
+
+def _left_out(sheet: Sheet, header: Header) -> tuple[str, ...]:
+    """The columns of which nothing is taken over: those that are not known, and those that say something below no title."""
+    titles = sheet.rows[header.at].cells
+    below = {index for row in sheet.rows[header.at + 1:] for index, cell in enumerate(row.cells) if cell.strip()}
+    untitled = sorted(index for index in below if index >= len(titles) or not titles[index].strip())
+    unknown = (title for title in header.unused if title not in header.near)
+    return (*unknown, *(f"column {letters(index)}" for index in untitled))
 
 
 def _refused(sheet: Sheet, row: Row, column: int, code: str, message: str, hint: str) -> InvalidInput:

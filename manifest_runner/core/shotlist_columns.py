@@ -71,7 +71,7 @@ NAMES: Mapping[Role, tuple[str, ...]] = {
                        "visual description", "video", "what we see", "content", "beschreibung", "bildbeschreibung", "inhalt",
                        "bildinhalt", "descripción", "contenu", "image description"),
     Role.ACTION: ("action", "actions", "action description", "handlung", "aktion", "acción", "blocking"),
-    Role.SIZE: ("size", "shot size", "framing", "frame size", "field size", "shot type", "type", "type of shot", "size framing",
+    Role.SIZE: ("size", "shot size", "framing", "field size", "shot type", "type of shot", "size framing",
                 "shot size framing", "einstellungsgröße", "größe", "bildgröße", "bildausschnitt", "valeur de plan", "valeur",
                 "cadre", "encuadre"),
     Role.ANGLE: ("angle", "camera angle", "shot angle", "angle of view", "perspektive", "kameraperspektive", "kamerawinkel",

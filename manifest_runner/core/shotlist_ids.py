@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from manifest_runner.core.rules import RESERVED
@@ -87,13 +87,11 @@ def name_shots(shots: Sequence[Called]) -> list[Named]:
 def _numbered_on(shots: Sequence[Called], wanted: Sequence[str | None], first: Sequence[str | None],
                  taken: set[str]) -> list[Named]:
     named: list[Named] = []
-    last = 0
+    last, after = 0, dict[int, int]()
     for shot, want, name in zip(shots, wanted, first, strict=True):
         doubt = ""
         if name is None:
-            last = last // 10 * 10 + 10
-            while f"sh{last:04}" in taken:
-                last += 10
+            last = _free(last // 10 * 10 + 10, taken, after)
             name = f"SH{last:04}"
             doubt = _doubt(shot, want)
         elif found := re.search(r"SH(\d{4,7})[A-Z]{0,3}\Z", name):
@@ -101,6 +99,17 @@ def _numbered_on(shots: Sequence[Called], wanted: Sequence[str | None], first: S
         taken.add(name.lower())
         named.append(Named(id=name, doubt=doubt))
     return named
+
+
+def _free(start: int, taken: Collection[str], after: dict[int, int]) -> int:
+    """The first number from `start` on that no shot has. `after` remembers how far it was looked, or a list of thousands would
+    be walked through for each shot."""
+    at, passed = start, []
+    while f"sh{at:04}" in taken:
+        passed.append(at)
+        at = after.get(at, at + 10)
+    after.update(dict.fromkeys(passed, at))
+    return at
 
 
 def _doubt(shot: Called, want: str | None) -> str:
@@ -115,7 +124,9 @@ def _doubt(shot: Called, want: str | None) -> str:
 def _parsed(shot: Called) -> _Parsed | None:
     if shot.own:
         return _Parsed(whole=shot.own) if is_name(shot.own) else None
-    text = _CALLED.sub("", shot.number.strip(), count=1) if _CALLED.match(shot.number.strip()) else shot.number.strip()
+    text = " ".join(shot.number.split())[:2 * _LONGEST]
+    if called := _CALLED.match(text):
+        text = text[called.end():]
     if found := _NUMBER.fullmatch(text):
         return _Parsed(number=int(found[1]), letters=found[2].upper())
     if found := _IN_SCENE.fullmatch(text):
@@ -153,7 +164,9 @@ def _id(shot: Called, part: _Parsed | None, times: int, *, with_scene: bool) -> 
 
 def _scene_code(scene: str) -> str:
     """`12` is SC012, `12A` is SC012A, and so is `12A - Bridge`; a name becomes letters, digits and hyphens."""
-    text = _SCENE_CALLED.sub("", scene.strip(), count=1) if _SCENE_CALLED.match(scene.strip()) else scene.strip()
+    text = " ".join(scene.split())[:2 * _LONGEST]
+    if called := _SCENE_CALLED.match(text):
+        text = text[called.end():]
     if found := _NUMBERED_SCENE.fullmatch(text):
         return f"SC{int(found[1]):03}{found[2].upper()}"
     folded = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()

@@ -3,7 +3,8 @@
 Laws
 - Merged cells leave their value in the first row of a group: a scene holds until another one comes, and so does where and when
   it plays. Nothing else is ever taken from the row above.
-- A row that is no shot is never dropped without a word: it stands in the result as a remark.
+- A row that is neither a shot nor a heading is never dropped without a word: it stands in the result as a remark. Only the
+  header itself, printed again on each page, does not.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from manifest_runner.core.sheet import Row, Sheet, unguarded
-from manifest_runner.core.shotlist_cells import is_blank, number, seconds
+from manifest_runner.core.shotlist_cells import is_blank, is_open, number, seconds
 from manifest_runner.core.shotlist_columns import NUMBERED, SHOWS, Column, Header, Role
 from manifest_runner.core.visible import NOT_CLEAN
 
@@ -127,7 +128,7 @@ class RowReader:
         if scene and scene != self._scene:
             self._scene, self._line, self._place = scene, row.line, self._place if self._headed else {}
         self._headed = False
-        here = {role: text for role in PLACE if (text := " ".join(shot.text(role).split()))}
+        here = {role: text for role in PLACE if (text := " ".join(shot.text(role).split())) and not is_open(text)}
         if not self._scene:
             return replace(shot, place=here)
         if Role.LOCATION in here and here[Role.LOCATION] != self._place.get(Role.LOCATION):

@@ -43,6 +43,9 @@ _QUOTED = 300
 _BREAK = re.compile("\r\n|[\r\n]")
 _BLANKS = re.compile("[ \t\u00a0]+")
 _END = tuple(".!?…:;,–—\"”’»)")
+_LETTERS = {(Role.INT_EXT, "i"): "INT", (Role.INT_EXT, "e"): "EXT", (Role.INT_EXT, "i/e"): "INT/EXT",
+            (Role.INT_EXT, "a"): "AUSSEN", (Role.TIME_OF_DAY, "d"): "DAY", (Role.TIME_OF_DAY, "n"): "NIGHT",
+            (Role.TIME_OF_DAY, "t"): "TAG"}
 _LABELS = {Role.SLATE: "Slate", Role.SETUP: "Setup", Role.DIALOGUE: "Dialogue", Role.SOUND: "Sound", Role.CAST: "Cast"}
 _SEEN = {Role.SIZE: "Size", Role.ANGLE: "Angle", Role.LENS: "Lens", Role.INT_EXT: "Int/ext", Role.LOCATION: "Location",
          Role.TIME_OF_DAY: "Time of day", Role.DESCRIPTION: "Description", Role.ACTION: "Action"}
@@ -50,8 +53,7 @@ _SEEN = {Role.SIZE: "Size", Role.ANGLE: "Angle", Role.LENS: "Lens", Role.INT_EXT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a person must decide: `key` is where it belongs, empty for the shot as a whole; `suggestion` is what the key may
-    be."""
+    """What a person must decide: `key` is where it belongs, `suggestion` what may stand there."""
 
     key: str
     words: str
@@ -135,6 +137,9 @@ class ShotReader:
             return ""
         lens = [f"{text} mm lens" if re.fullmatch(r"\d+(?:[.,]\d+)?", text) else text
                 for text in self._texts(draft, "prompt", Role.LENS)]
+        for cell in row.of(*PLACE):
+            if is_open(cell.text):
+                draft.ask("prompt", f"{_is(cell)}: to be decided")
         look = [*self._texts(draft, "prompt", Role.SIZE), *self._texts(draft, "prompt", Role.ANGLE), *lens]
         return " ".join(map(_sentence, filter(None, (", ".join(look), _place(row), *shows))))
 
@@ -233,11 +238,11 @@ class ShotReader:
 
 
 def _place(row: ShotRow) -> str:
-    """`EXT. BRIDGE, DUSK`, in the list's own words."""
-    inside, where, when = (row.place.get(role, "") for role in PLACE)
+    """`EXT. BRIDGE, DUSK`, in the list's own words but for those of one letter."""
+    inside, where, when = (_LETTERS.get((role, said.casefold()), said) for role in PLACE for said in [row.place.get(role, "")])
     if is_blank(inside) or where.casefold().startswith(inside.casefold().rstrip(".")):
         inside = ""
-    if inside and not inside.endswith("."):
+    if inside and not is_blank(where) and not inside.endswith("."):
         inside += "."
     parts = [" ".join(filter(None, (inside, "" if is_blank(where) else where))), "" if is_blank(when) else when]
     return ", ".join(filter(None, parts))

@@ -60,9 +60,8 @@ def _head(found: ShotList) -> Iterator[str]:
                    "A comment behind a shot names its line.")
     if found.above:
         yield _comment(f"Above the header: {quoted(list(found.above))}")
-    left_out = [title for title in found.header.unused if title not in found.header.near]
-    if left_out:
-        yield _comment(f"No place in a manifest, and left out: {quoted(left_out)}")
+    if found.left_out:
+        yield _comment(f"No place in a manifest, and left out: {quoted(list(found.left_out))}")
     for question in found.questions:
         yield _comment(f"QUESTION: {question}")
 
@@ -74,9 +73,7 @@ def _name(found: ShotList) -> str:
 def _origin(found: ShotList, entry: Draft | Remark) -> str:
     """`shots.csv:7`, and the row where a spreadsheet counts another number."""
     row = entry.row if isinstance(entry, Remark) else entry.source.row
-    first = found.sheet.rows[0]
-    number = row.number + first.line - first.number  # a first line that says what parts the cells is none of its rows
-    return f"{_name(found)}:{row.line}" + (f", row {number}" if number != row.line else "")
+    return f"{_name(found)}:{row.line}" + (f", row {row.number}" if row.number != row.line else "")
 
 
 def _scene(draft: Draft) -> str:

@@ -7,8 +7,11 @@ import os
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 
+from manifest_runner.cli.commands.import_ import import_
+from manifest_runner.core.sheet_text import ENCODINGS
 from tests.cli.support import MANIFESTS, run, write
 from tests.cli.test_golden import compare
 
@@ -84,6 +87,12 @@ def test_what_is_there_is_replaced_only_with_force(tmp_path: Path) -> None:
     assert "QUESTION" in (tmp_path / "shots.yaml").read_text()
 
 
+def test_every_encoding_that_is_known_can_be_said() -> None:
+    (option,) = (option for option in import_.params if option.name == "encoding")
+    assert isinstance(option.type, click.Choice)
+    assert sorted(option.type.choices) == sorted(ENCODINGS)
+
+
 def test_to_standard_output_it_writes_the_manifest_and_nothing_else(tmp_path: Path) -> None:
     write(tmp_path, LIST, "shots.csv")
     ran = run(tmp_path, "import", "shots.csv", "--out", "-", "--show", "tram")
@@ -105,6 +114,7 @@ def test_the_schema_that_init_wrote_is_named_for_editors(tmp_path: Path) -> None
     ("words", "told"),
     [
         (("nowhere.csv",), "nowhere.csv does not exist"),
+        ((".",), ". is not a regular file"),
         (("sheets",), "sheets is not a regular file"),
         (("shots.csv", "--out", "shots.txt"), "does not end in .yaml"),
         (("shots.csv", "--out", "no/shots.yaml"), "there is no folder no"),
@@ -112,6 +122,7 @@ def test_the_schema_that_init_wrote_is_named_for_editors(tmp_path: Path) -> None
         (("shots.csv", "--show", "a b"), "cannot be a show's name"),
         (("shots.csv", "--model", "klong"), "no model is called klong"),
         (("shots.xlsx",), "shots.xlsx:1:1: error[list-encoding]"),
+        (("list.yaml", "--force"), "list.yaml is the list itself"),
         (("bad.csv",), "bad.csv:2:3: error[list-syntax]: a quote is opened here"),
         (("shots.csv", "--encoding", "rot13"), "rot13"),
     ],
@@ -119,6 +130,7 @@ def test_the_schema_that_init_wrote_is_named_for_editors(tmp_path: Path) -> None
 def test_what_cannot_be_read_or_written_is_told(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
     write(tmp_path, LIST, "shots.csv")
     write(tmp_path, "PK\x03\x04", "shots.xlsx")
+    write(tmp_path, LIST, "list.yaml")
     write(tmp_path, 'shot,description\n1,"rain\n', "bad.csv")
     for name in ("sheets", "folder.yaml"):
         (tmp_path / name).mkdir()
@@ -175,6 +187,7 @@ def test_export_writes_csv_and_replaces_nothing_unasked(tmp_path: Path) -> None:
     assert run(tmp_path, "export", "show.yaml", "--csv", "--out", "show.csv").out == "show.csv: 1 shot\n"
     assert (tmp_path / "show.csv").read_bytes().decode() == ran.out.replace("\n", "\r\n")
     assert run(tmp_path, "export", "show.yaml", "--csv", "--out", "show.csv").code == 2
+    assert run(tmp_path, "export", "show.yaml", "--csv", "--out", "show.yaml", "--force").code == 2
     assert run(tmp_path, "export", "show.yaml", "--csv", "--out", "show.csv", "--force").code == 0
 
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from manifest_runner.core.model import Shot, ShotFrame
-from manifest_runner.core.sheet import Row
+from manifest_runner.core.sheet import Row, letters
 from manifest_runner.core.shotlist_columns import NAMES, Role, find_header
 from manifest_runner.core.shotlist_yaml import as_template, written
 from manifest_runner.core.visible import NOT_CLEAN
@@ -57,6 +57,12 @@ def test_columns_come_in_any_order_below_titles_and_what_stands_above_is_kept() 
 
 def test_a_header_that_is_printed_on_every_page_is_no_shot() -> None:
     assert [shot.id for shot in shots(["1", "rain"], ["shot", "description"], ["2", "fog"])] == ["SH0010", "SH0020"]
+
+
+def test_a_column_without_a_title_is_named_as_spreadsheets_call_it() -> None:
+    text = made(rows(["shot", "description", "", ""], ["1", "rain", "", "x"], ["2", "fog", "", "", "y"]))
+    assert '# No place in a manifest, and left out: "column D", "column E"\n' in text
+    assert [letters(index) for index in (0, 25, 26, 27, 701, 702)] == ["A", "Z", "AA", "AB", "ZZ", "AAA"]
 
 
 def test_columns_that_have_no_place_are_named_and_those_that_are_nearly_known_are_asked_about() -> None:
@@ -170,6 +176,19 @@ def test_what_a_camera_sees_is_the_prompt_and_what_it_does_not_see_the_note() ->
     )
     assert shot.prompt == "WS, low, 35 mm lens. EXT. bridge, dusk. she turns. and runs!"
     assert shot.note == "Dialogue: ASHA: no.\nSound: bell\nCast: ASHA\nhold it"
+
+
+def test_where_and_when_that_are_still_to_be_decided_are_asked_about() -> None:
+    data = rows(
+        ["scene", "shot", "description", "location", "time of day"], ["1", "1", "a", "tram", "TBD"], ["", "2", "b", "?", ""]
+    )
+    assert [shot.prompt for shot in manifest(data).shots] == ["tram. a.", "tram. b."]
+    assert questions(data) == ['time of day is "TBD": to be decided', 'location is "?": to be decided']
+
+
+def test_letters_for_where_and_when_are_written_out() -> None:
+    found = shots(["1", "a", "I", "tram", "N"], ["2", "b", "e", "", "d"], head="shot,description,i/e,location,d/n")
+    assert [shot.prompt for shot in found] == ["INT. tram, NIGHT. a.", "EXT, DAY. b."]
 
 
 def test_a_prompt_of_the_lists_own_is_taken_letter_by_letter() -> None:

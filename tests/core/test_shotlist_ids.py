@@ -72,6 +72,13 @@ def test_a_list_without_numbers_is_counted_and_nothing_is_asked() -> None:
     assert [(one.id, one.doubt) for one in found] == [("SH0010", ""), ("SH0020", ""), ("SH0030", "")]
 
 
+def test_a_list_of_thousands_is_not_walked_through_for_each_shot() -> None:
+    """Every number is taken, and behind each stands a shot without one."""
+    found = name_shots([Called(number=str(number // 2) if number % 2 == 0 else "") for number in range(2, 12_000)])
+    assert len({one.id for one in found}) == len(found)
+    assert found[1].id == "SH60000"
+
+
 def test_ids_that_export_wrote_stay_as_they_are() -> None:
     found = name_shots([Called(own=name) for name in ("1", "A", "x.y", "SH0010", "na")])
     assert [one.id for one in found] == ["1", "A", "x.y", "SH0010", "na"]

@@ -302,6 +302,16 @@ def test_a_hostile_manifest_is_answered_with_so_many_mistakes_and_no_more() -> N
     assert found[0].code == "more-mistakes"
 
 
+def test_however_many_warnings_there_are_they_are_no_mistake_and_hide_none() -> None:
+    many = HEAD + "shots:\n" + "".join(f"  - {{id: S{n}, prompt: x, duration: 2.5}}\n" for n in range(MOST_MISTAKES + 5))
+    found = checked(many)
+    assert len(found) == MOST_MISTAKES + 1
+    assert (found[0].code, found[0].severity) == ("more-warnings", Severity.WARNING)
+    assert check(filled(many), CARD)[0] is not None
+    wrong = checked(f"{many}  - {{id: S0, prompt: x}}\n")
+    assert [item.code for item in wrong if item.severity is Severity.ERROR] == ["duplicate-id"]
+
+
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("SH0010")
 WILD = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
     st.sampled_from(["shot", "frame", "take", "move", "amount", "type", "config", "pan", "in", "out", "x"]), inner, max_size=3),

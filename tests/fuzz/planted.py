@@ -43,6 +43,12 @@ def _write(name: str) -> Callable[[], object]:
     return lambda: Path(name).write_text("planted", encoding="utf-8")
 
 
+def _write_no_manifest() -> None:
+    from manifest_runner.core import shotlist_yaml
+
+    shotlist_yaml.manifest_text = lambda *_, **__: "shots: 5\n"  # type: ignore[assignment]
+
+
 PLANTED: dict[str, Callable[[], None]] = {
     "crash": _instead(_raise),
     "traceback": _instead(lambda: os.write(2, b"Traceback (most recent call last):\n")),
@@ -55,4 +61,5 @@ PLANTED: dict[str, Callable[[], None]] = {
     "litter": _instead(_write("litter.txt")),
     "above": _instead(_write("../litter.txt")),
     "manifest": _instead(_write("show.yaml")),
+    "invalid": _write_no_manifest,
 }

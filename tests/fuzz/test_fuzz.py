@@ -46,6 +46,14 @@ def test_what_must_not_happen_is_seen(fault: str, told: str) -> None:
     assert any(one.startswith(told) for one in wrong), wrong
 
 
+def test_a_list_that_becomes_no_manifest_is_seen(watcher: Watcher) -> None:
+    right = replace(RIGHT, arguments=("import", "list.csv", "--out", "-"), files={"list.csv": b"shot,description\n1,rain\n"})
+    assert watcher.judge(right)[1] == []
+    with Watcher("invalid") as planted:
+        _, wrong = planted.judge(right)
+    assert [one.partition(":")[0] for one in wrong] == ["invalid"]
+
+
 def test_a_right_manifest_is_no_finding_and_too_slow_and_hung_and_shown_keys_are(watcher: Watcher) -> None:
     seen, wrong = watcher.judge(RIGHT)
     assert (seen.code, wrong) == (0, [])

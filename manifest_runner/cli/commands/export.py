@@ -34,6 +34,8 @@ def export(manifest: str, as_csv: bool, draft: bool, out: str | None, force: boo
     if not as_csv:
         raise UsageError("export as what?", hint="add --csv: it is the one form that there is")
     if out is not None:
+        if not out.endswith(".csv"):
+            raise UsageError(f"{out} does not end in .csv", hint="a list is a CSV file: --out shots.csv")
         check_free(Path(out), force=force)
     project = Project(manifest, {name.replace("_", "-"): value for name, value in flags.items()}, draft=draft)
     show = project.load()

@@ -51,9 +51,10 @@ def import_(shot_list: str, out: str | None, show: str | None, model: str, encod
     if show is not None and not is_name(show):
         raise UsageError(f"{show} cannot be a show's name", hint=f"a name {NAME['x-says']}")
     card = load_card(model)
+    data = _bytes(shot_list)
     to = _target(shot_list, out, force=force)
     folder = Path.cwd() if to is None else to.parent
-    text, name = decode(_bytes(shot_list), path=shot_list, encoding=encoding)
+    text, name = decode(data, path=shot_list, encoding=encoding)
     sheet = read(text, path=shot_list, encoding=name, score=lambda rows: header_score(card, rows))
     found = map_list(sheet, card, show=show, otherwise=_show(shot_list), picture=_Pictures(shot_list, folder).find)
     made = manifest_text(found, schema=_schema(folder)).encode()
@@ -81,6 +82,8 @@ def _target(shot_list: str, out: str | None, *, force: bool) -> Path | None:
     to = Path(out) if out is not None else Path(shot_list).with_suffix(".yaml")
     if not to.name.endswith((".yaml", ".yml")):
         raise UsageError(f"{to} does not end in .yaml", hint="a manifest is a YAML file: --out shots.yaml")
+    if to.resolve() == Path(shot_list).resolve():
+        raise UsageError(f"{to} is the list itself", hint="write the manifest to another file: --out shots.yaml")
     check_free(to, force=force)
     return to
 
