@@ -417,10 +417,10 @@ FROM = "first_frame: {shot: SH00%s0}"
 
 @pytest.mark.parametrize(("bodies", "lines"), [
     (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4], []),  # four links
-    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5], [20]),
-    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5, FROM % 6, FROM % 7], [20]),  # one chain, told once
-    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5, FROM % 5], [20, 23]),  # two that part before their ends
-    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5, FROM % 6, FROM % 6], [20]),  # they part where it is long already
+    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5], [21]),
+    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5, FROM % 6, FROM % 7], [21]),  # one chain, told once
+    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5, FROM % 5], [21, 24]),  # two that part before their ends
+    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5, FROM % 6, FROM % 6], [21]),  # they part where it is long already
     (["first_frame: plates/a.png", FROM % 1, FROM % 2, "first_frame: plates/b.png", FROM % 4, FROM % 5], []),
     ([FROM % 2, FROM % 3, FROM % 4, FROM % 5, FROM % 6, ""], [7]),  # the other way round
     (["", *(FROM % number for number in range(1, 5)), f"{FROM % 1}\n    last_frame: {{shot: SH0050, frame: first}}"], [22]),
