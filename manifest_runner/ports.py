@@ -203,7 +203,7 @@ class Downloads(Protocol):
 
 
 class Media(Protocol):
-    """Reads clips."""
+    """Reads clips and pictures."""
 
     async def probe(self, clip: Path) -> MediaFacts:
         """Facts of a clip; raises `MediaError` where it is not a video that can be decoded."""
@@ -211,6 +211,11 @@ class Media(Protocol):
 
     async def frame(self, clip: Path, position: FramePosition) -> bytes:
         """The exact first or last frame as PNG bytes, at the clip's own size."""
+        ...
+
+    async def picture(self, content: bytes, most: int) -> bytes:
+        """A picture file made into PNG, or into JPEG where that has more than `most` bytes: upright, in sRGB, on black. Raises
+        `MediaError` where it cannot be read."""
         ...
 
 

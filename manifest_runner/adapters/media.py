@@ -56,6 +56,13 @@ class PyAvMedia:
 
         return await anyio.to_thread.run_sync(frame, clip, position)
 
+    async def picture(self, content: bytes, most: int) -> bytes:
+        import anyio.to_thread  # only here, as above
+
+        from manifest_runner.adapters.conversion import converted  # start-up: few pictures need it
+
+        return await anyio.to_thread.run_sync(converted, content, most)
+
 
 def probe(clip: Path) -> MediaFacts:
     """Facts of a clip after decoding every frame of it, once; raises `MediaError`."""

@@ -20,6 +20,8 @@ from manifest_runner.errors import MediaError, MissingExtra
 
 try:
     from PIL import Image
+
+    from manifest_runner.adapters.conversion import as_seen, picture_in
 except ImportError as missing:
     raise MissingExtra("video", "pictures of clips") from missing
 
@@ -60,11 +62,11 @@ def stills(clip: Path, cut: Cut, *, side: int) -> Stills:
 def thumbnail(content: bytes, name: str) -> bytes:
     """A picture file as a small JPEG; raises `MediaError` where it cannot be read."""
     try:
-        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
-            image.draft("RGB", (_SMALL * 2, _SMALL * 2))
-            return _jpeg(image.convert("RGB"), _SMALL)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise MediaError(f"{name}: not a picture that can be read ({error})") from error
+        with picture_in(content) as image:
+            image.draft(image.mode, (_SMALL * 2, _SMALL * 2))
+            return _jpeg(as_seen(image), _SMALL)
+    except MediaError as error:
+        raise MediaError(f"{name}: {error.message}") from error
 
 
 def _jpeg(image: Image.Image, side: int) -> bytes:

@@ -19,31 +19,32 @@ from manifest_runner.adapters.lockwriter import FileLockWriter, read_lockfile
 from manifest_runner.adapters.resources import load_card
 from manifest_runner.adapters.settings import Settings, read_settings
 from manifest_runner.adapters.state import StateFolder
+from manifest_runner.cli.plates import look_at
 from manifest_runner.cli.words import command
 from manifest_runner.core import expansion
-from manifest_runner.core.model import Diagnostic, Json, Lockfile, Manifest, Pointer, Severity
+from manifest_runner.core.model import Diagnostic, Json, Lockfile, Manifest, Severity
 from manifest_runner.core.modelcard import ModelCard, override
-from manifest_runner.core.origins import Origins, json_pointer
+from manifest_runner.core.origins import Origins
 from manifest_runner.core.pricing import price_words
-from manifest_runner.core.rules import ADDRESS
 from manifest_runner.core.templating import Engine, ReadFile
 from manifest_runner.core.validation import check
 from manifest_runner.errors import InvalidInput, UsageError
 
 DEFAULT_MODEL = "kling-v3-omni"
-_FRAME_HINT = "a frame is a PNG or JPEG of the repository, relative to the manifest; a URL; or {shot: ID, frame: last}"
 _SUFFIXES = (".yaml.j2", ".yml.j2", ".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Show:
-    """A manifest that is valid: its meaning, its model, where it was written, and the sha256 of every file it was made from."""
+    """A manifest that is valid: its meaning, its model, where it was written, and the sha256 of every file it was made from.
+    `converted` are the pictures that are mended before they are sent, with what is mended in words."""
 
     manifest: Manifest
     origins: Origins
     card: ModelCard
     inputs: Mapping[str, str]
     pictures: Mapping[str, str]
+    converted: Mapping[str, str]
     warnings: tuple[Diagnostic, ...]
     texts: Mapping[str, str]
 
@@ -112,13 +113,13 @@ class Project:
             confined_start.end_ahead()  # the guess of the door was wrong
         card = self._card(filled.data.get("model"))
         manifest, more = check(filled, card)
-        pictures, missing = self._pictures(filled)
-        found = sort_diagnostics([*findings, *more, *missing, *self._outputs(manifest, filled)])
+        plates = look_at(filled, self.files, card)
+        found = sort_diagnostics([*findings, *more, *plates.findings, *self._outputs(manifest, filled)])
         texts = _texts(filled.origins, found)
         if manifest is None or any(item.severity is Severity.ERROR for item in found):
             raise InvalidInput(found, texts=texts)
         return Show(manifest=self._drafted(manifest), origins=filled.origins, card=card, inputs=filled.inputs,
-                    pictures=pictures, warnings=tuple(found), texts=texts)
+                    pictures=plates.hashes, converted=plates.converted, warnings=tuple(found), texts=texts)
 
     def _drafted(self, manifest: Manifest) -> Manifest:
         """A draft's clips lie in a folder of their own, so that none can be taken for a paid take."""
@@ -137,29 +138,6 @@ class Project:
         changes = self.settings.models.get(name)
         return card if changes is None else override(card, changes)
 
-    def _pictures(self, filled: expansion.Filled) -> tuple[dict[str, str], list[Diagnostic]]:
-        """The sha256 of every picture file that a shot names, and what is wrong with those that cannot be used."""
-        hashes: dict[str, str] = {}
-        bad: dict[str, tuple[str, str]] = {}
-        findings: list[Diagnostic] = []
-        shots = filled.data.get("shots")
-        ids = {str(shot.get("id")) for shot in shots if isinstance(shot, dict)} if isinstance(shots, list) else set()
-        for index, shot in enumerate(shots if isinstance(shots, list) else []):
-            for name in ("first_frame", "last_frame"):
-                value = shot.get(name) if isinstance(shot, dict) else None
-                if not isinstance(value, str) or ADDRESS.match(value) or not value:
-                    continue
-                if value not in hashes and value not in bad:
-                    self._picture(value, hashes, bad)
-                if value in bad:
-                    pointer: Pointer = ("shots", index, name)
-                    source, notes = filled.origins.locate(pointer)
-                    code, message = bad[value]
-                    hint = _FRAME_HINT if value not in ids else f"a frame of that shot is {{shot: {value}, frame: last}}"
-                    findings.append(Diagnostic(code=code, message=message, pointer=json_pointer(pointer), source=source,
-                                               notes=notes, hint=hint))
-        return hashes, findings
-
     def _outputs(self, manifest: Manifest | None, filled: expansion.Filled) -> list[Diagnostic]:
         """What is wrong with the folder of the clips, which may be a link: known before anything is paid."""
         try:
@@ -170,22 +148,6 @@ class Project:
             return [Diagnostic(code=error.code, message=f"the clips' folder {error.message}", pointer="/output", source=source,
                                notes=notes, hint="remove the link, or name another folder: clips lie below the root")]
         return []
-
-    def _picture(self, path: str, hashes: dict[str, str], bad: dict[str, tuple[str, str]]) -> None:
-        import hashlib
-
-        try:
-            content = self.files.read(path)
-        except UsageError as error:
-            bad[path] = (error.code, error.message)
-            return
-        if not content:
-            bad[path] = ("not-a-picture", f"{path} is empty")
-            return
-        if not content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
-            bad[path] = ("not-a-picture", f"{path} is neither PNG nor JPEG")
-            return
-        hashes[path] = hashlib.sha256(content).hexdigest()
 
     def basis(self, show: Show, lock_digest: str | None) -> dict[str, str]:
         """Everything that a plan stands on: file → sha256, the card with its prices, the lockfile, this program."""

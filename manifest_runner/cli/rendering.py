@@ -43,7 +43,7 @@ from manifest_runner.views.outcome import (
     report_dict,
     report_text,
 )
-from manifest_runner.views.plan import plan_text, summary
+from manifest_runner.views.plan import converted_text, plan_text, summary
 from manifest_runner.views.progress import Lines, Progress
 from manifest_runner.views.status import Step, to_look_at, to_look_at_dicts
 from manifest_runner.views.text import count, safe
@@ -187,6 +187,8 @@ class Rendering:
         """Show the plan, and ask where it costs something."""
         if not self.asked.as_json and not self.asked.quiet:
             session.warn(plan_text(plan, show.card, verbose=self.asked.verbose, priced=not self.project.draft) + "\n")
+        if self.asked.verbose and show.converted:
+            self.say(converted_text(show.converted) + "\n")
         self._say_what_fits(plan, show)
         if self.project.draft or not plan.total or self.asked.yes or self.asked.saved is not None:
             return

@@ -259,13 +259,14 @@ def _later_word(three: _Three) -> Block:
 
 def _verdict(three: _Three) -> Json:
     """What is said of one clip: no money is in it, and whether a person has accepted it is the manifest's to say, from which
-    the next run writes it again. So two words about it are put together, and none of them is lost."""
+    the next run writes it again. So where both sides changed it, it is accepted if both say so, and nothing that was found is
+    lost."""
     try:
-        return _known(three)
+        return _changed(three)
     except _Differ:
-        both = (three.ours, three.theirs)
-        found = {(item["code"], item["words"]): item for side in both for item in side.get("findings", [])}
-        return {"accepted": all(side.get("accepted", False) for side in both),
+        sides = [side for side in (three.ours, three.theirs) if side is not None]
+        found = {(item["code"], item["words"]): item for side in sides for item in side.get("findings", [])}
+        return {"accepted": len(sides) == 2 and all(side.get("accepted", False) for side in sides),
                 "findings": [found[key] for key in sorted(found)]}
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from manifest_runner.core.chains import FRAMES, first_places, frame_cycles, long_chains, references
 from manifest_runner.core.explain import Finding, named, shown, suggestion
 from manifest_runner.core.model import JsonObject, Pointer, Severity
 from manifest_runner.core.modelcard import ModelCard
@@ -18,7 +19,6 @@ from manifest_runner.core.schema import NOT_SHARED
 RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{device}{n}" for device in ("com", "lpt") for n in range(10))})
 """Names that Windows keeps for devices, with any ending: no file may be called so."""
 
-FRAMES = ("first_frame", "last_frame")
 SUGGESTIONS = 20
 """How many unknown shots are compared with all the others: it is slow, and a wrong manifest may hold thousands."""
 
@@ -136,11 +136,11 @@ def _place_problem(text: str) -> tuple[str, str, str] | None:
 
 def frame_shots(show: Show) -> Iterator[Finding]:
     """A frame of another shot names a shot, and a take, that there is."""
-    by_id = _first_places(show)
+    by_id = first_places(show)
     # An id in doubt may be the very one that is asked for.
     all_known = not show.doubtful or not any(show.doubts(index, "id") for index in range(len(show.shots)))
     suggestions = SUGGESTIONS
-    for index, key, value in _references(show):
+    for index, key, value in references(show):
         wanted, pointer = value["shot"], ("shots", index, key, "shot")
         if wanted == show.shots[index].get("id"):
             yield Finding(code="frame-self", message=f"{key} of {wanted} is a frame of {wanted} itself", pointer=pointer)
@@ -161,50 +161,6 @@ def _frame_take(show: Show, where: tuple[int, str], value: JsonObject, upstream:
                       see=((f"{value['shot']} is here", ("shots", upstream)),))
 
 
-def frame_cycles(show: Show) -> Iterator[Finding]:
-    """Shots that wait for each other's frames in a circle: each circle once, at its first shot."""
-    by_id = _first_places(show)
-    edges: dict[int, list[tuple[int, str]]] = {}
-    for index, key, value in _references(show):
-        upstream = by_id.get(value["shot"], index)
-        if upstream != index:  # a shot that names itself has been told so
-            edges.setdefault(index, []).append((upstream, key))
-    for circle in _circles(edges):
-        start = circle.index(min(circle))
-        ordered = circle[start:] + circle[:start]
-        key = next(key for upstream, key in edges[ordered[0]] if upstream == ordered[1 % len(ordered)])
-        names = " → ".join(show.shots[index]["id"] for index in (*ordered, ordered[0]))
-        yield Finding(code="frame-cycle", message=f"these shots wait for each other's frames: {names}",
-                      pointer=("shots", ordered[0], key), hint="begin one of them with a picture or without a frame")
-
-
-def _circles(edges: dict[int, list[tuple[int, str]]]) -> Iterator[list[int]]:
-    """The circles that a walk along the edges closes. No recursion: a chain may be 20,000 shots long."""
-    done: set[int] = set()
-    for root in edges:
-        path: list[int] = []
-        places: dict[int, int] = {}
-        stack = [(root, 0)]
-        while stack:
-            node, turn = stack.pop()
-            if turn == 0:
-                if node in done:
-                    continue
-                places[node] = len(path)
-                path.append(node)
-            targets = edges.get(node, [])
-            if turn == len(targets):
-                done.add(path.pop())
-                del places[node]
-                continue
-            stack.append((node, turn + 1))
-            target = targets[turn][0]
-            if target in places:
-                yield path[places[target]:]
-            elif target not in done:
-                stack.append((target, 0))
-
-
 def last_frames(show: Show) -> Iterator[Finding]:
     """What the card says about clips with a last frame."""
     rules, quantity = show.card.frames, show.card.price.quantity
@@ -220,21 +176,6 @@ def last_frames(show: Show) -> Iterator[Finding]:
             yield Finding(code="last-frame-duration",
                           message=f"a shot with a last_frame lasts exactly {rules.last_duration} seconds, not {shown(seconds)}",
                           pointer=("shots", index, quantity) if quantity in shot else pointer)
-
-
-def _references(show: Show) -> Iterator[tuple[int, str, JsonObject]]:
-    for index, shot in enumerate(show.shots):
-        for key in FRAMES:
-            if isinstance(value := shot.get(key), dict):
-                yield index, key, value
-
-
-def _first_places(show: Show) -> dict[str, int]:
-    places: dict[str, int] = {}
-    for index, shot in enumerate(show.shots):
-        if "id" in shot:
-            places.setdefault(shot["id"], index)
-    return places
 
 
 # ── one shot ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -354,5 +295,5 @@ def _warning(code: str, message: str, pointer: Pointer, hint: str | None = None)
 
 RULES: tuple[Callable[[Show], Iterator[Finding]], ...] = (
     reserved_names, duplicate_ids, too_many_takes, keys_of_defaults, frame_places, frame_shots, frame_cycles, last_frames,
-    circled_takes, cuts, cameras, texts, numbers, durations,
+    long_chains, circled_takes, cuts, cameras, texts, numbers, durations,
 )

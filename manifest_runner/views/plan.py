@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
@@ -16,6 +16,9 @@ from manifest_runner.views.text import columns, safe
 
 SYMBOLS = {Action.CREATE: ("+", "green"), Action.REPLACE: ("~", "yellow"), Action.RESUME: (">", "cyan"),
            Action.FETCH: ("<", "cyan"), Action.KEEP: ("=", None), Action.DROP: ("-", "red")}
+
+_NAMED = 8
+"""So many pictures that are converted are named."""
 
 _COUNTED = ((Action.RESUME, "to resume"), (Action.FETCH, "to fetch"), (Action.KEEP, "kept"), (Action.DROP, "dropped"))
 
@@ -65,6 +68,13 @@ def _details(change: Change) -> Iterator[str]:
 
 def _prompt(request: Request) -> str:
     return str(request.params.get("prompt", ""))
+
+
+def converted_text(converted: Mapping[str, str]) -> str:
+    """Which pictures are not sent as they are, and why: one line; nothing where all are."""
+    named = [f"{safe(path)} ({safe(words)})" for path, words in [*converted.items()][:_NAMED]]
+    more = f" and {len(converted) - _NAMED} more" if len(converted) > _NAMED else ""
+    return f"converted before {'they are' if len(converted) > 1 else 'it is'} sent: {', '.join(named)}{more}" if named else ""
 
 
 def summary(plan: Plan, card: ModelCard, *, priced: bool = True) -> str:

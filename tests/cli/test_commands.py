@@ -168,7 +168,8 @@ def test_a_lockfile_that_a_kill_left_behind_the_ledger_is_noticed_and_caught_up_
     del lacking["shots"]["SH0020"]
     lock.write_text(json.dumps(lacking))
     checked = run(tmp_path, "lock", "show.yaml", "--check", "--draft")
-    assert (checked.code, "does not have 1 take as the ledger has; next: manifest-runner lock" in checked.err) == (1, True)
+    assert checked.code == 1
+    assert "is behind the manifest or the ledger for 1 take; next: manifest-runner lock" in checked.err
     assert run(tmp_path, "render", "show.yaml", "--draft").out.startswith("Nothing to do: 2 kept.")
     assert lock.read_bytes() == text
     assert run(tmp_path, "lock", "show.yaml", "--check", "--draft").code == 0

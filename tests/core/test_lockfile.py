@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from manifest_runner.core.lockfile import read, write
-from manifest_runner.core.model import ExternalTaskId, JobId, JobState, LockEntry, Lockfile, ShotId, TakeKey
+from manifest_runner.core.model import ExternalTaskId, JobId, JobState, LockEntry, Lockfile, Measured, ShotId, TakeKey
 from manifest_runner.core.projection import entry_of, with_entries
 from manifest_runner.errors import InvalidInput
-from tests.builders import entry, job, manifest_of, plan_of, rendered
+from tests.builders import FACTS, entry, job, manifest_of, plan_of, rendered, verdict
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SHOTS = """
@@ -48,6 +48,29 @@ def test_what_is_written_reads_back_the_same() -> None:
     assert write(read(text, path="test.lock.json"), manifest="test.yaml") == text
 
 
+def test_a_verdict_is_a_field_of_its_take_and_where_there_is_none_no_byte_is_written() -> None:
+    there = lockfile()
+    where = (ShotId("SH0010"), 1)
+    judged = Lockfile(entries={**there.entries, where: replace(there.entries[where], verdict=verdict("all of it is black"))})
+    text = write(judged, manifest="test.yaml")
+    assert json.loads(text)["shots"]["SH0010"]["takes"]["1"]["verdict"] == {
+        "accepted": False, "findings": [{"code": "black", "words": "all of it is black"}]}
+    assert read(text, path="x") == judged
+    empty = json.loads(text)
+    empty["shots"]["SH0010"]["takes"]["1"]["verdict"] = {"accepted": False, "findings": []}
+    assert write(read(json.dumps(empty), path="x"), manifest="test.yaml") == write(there, manifest="test.yaml")
+
+
+def test_what_was_measured_of_a_clip_stays_in_the_ledger() -> None:
+    there = lockfile()
+    where = (ShotId("SH0010"), 1)
+    (clip,) = there.entries[where].outputs
+    media = replace(FACTS, measured=Measured(decoded=120, black=0.0, still=0.1))
+    known = Lockfile(entries={**there.entries, where: replace(there.entries[where], outputs=(replace(clip, media=media),))})
+    assert write(known, manifest="x") == write(there, manifest="x")
+    assert known == there
+
+
 def test_the_order_in_which_takes_came_does_not_show() -> None:
     there = lockfile()
     back = Lockfile(entries=dict(reversed(there.entries.items())))
@@ -57,10 +80,10 @@ def test_the_order_in_which_takes_came_does_not_show() -> None:
 def test_fields_of_a_newer_version_survive_a_rewrite() -> None:
     data = json.loads(write(lockfile(), manifest="test.yaml"))
     data["colour"] = "rec709"
-    data["shots"]["SH0010"]["takes"]["1"]["grade"] = {"lut": "dusk"}
+    data["shots"]["SH0010"]["takes"]["1"]["grade"] = {"black": 0}
     again = json.loads(write(read(json.dumps(data), path="x"), manifest="test.yaml"))
     assert again["colour"] == "rec709"
-    assert again["shots"]["SH0010"]["takes"]["1"]["grade"] == {"lut": "dusk"}
+    assert again["shots"]["SH0010"]["takes"]["1"]["grade"] == {"black": 0}
 
 
 def test_a_lockfile_holds_no_time_address_or_total() -> None:
@@ -133,6 +156,11 @@ def test_a_value_of_the_wrong_shape_is_named_with_its_place(field: str, value: o
         (("outputs", 0, "sha256"), "A" * 64, "not a sha256 in shots.SH0010.takes.2.outputs[0].sha256"),
         (("outputs", 0, "media", "width"), True,
          "unexpected type bool (expected int) in shots.SH0010.takes.2.outputs[0].media.width"),
+        (("verdict",), {"accepted": 1, "findings": []},
+         "unexpected type int (expected bool) in shots.SH0010.takes.2.verdict.accepted"),
+        (("verdict",), {"accepted": True, "findings": [{"code": "black", "words": None}]},
+         "unexpected type NoneType (expected str) in shots.SH0010.takes.2.verdict.findings[0].words"),
+        (("verdict",), None, "unexpected type NoneType (expected dict) in shots.SH0010.takes.2.verdict"),
         (("outputs", 0, "media", "duration"), "5",
          "unexpected type str (expected number) in shots.SH0010.takes.2.outputs[0].media.duration"),
     ],

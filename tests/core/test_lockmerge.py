@@ -17,9 +17,19 @@ from hypothesis import strategies as st
 from manifest_runner.core.conflictmarkers import Labels, Versions, has_markers, take_apart
 from manifest_runner.core.lockfile import read, write
 from manifest_runner.core.lockmerge import Merged, SideName, merge
-from manifest_runner.core.model import ExternalTaskId, JobId, JobState, LockEntry, Lockfile, Request, ShotId
+from manifest_runner.core.model import (
+    ClipFinding,
+    ExternalTaskId,
+    JobId,
+    JobState,
+    LockEntry,
+    Lockfile,
+    Request,
+    ShotId,
+    Verdict,
+)
 from manifest_runner.errors import InvalidInput
-from tests.builders import entry, manifest_of, plan_of
+from tests.builders import entry, manifest_of, plan_of, verdict
 
 Takes = Mapping[tuple[str, int], LockEntry]
 A, B, C = ("SH0010", 1), ("SH0020", 1), ("SH0030", 1)
@@ -79,6 +89,12 @@ SEEN = take("SH0010", state=JobState.SUBMITTED)
 RETAKEN, OTHER = take("SH0010", "two"), take("SH0010", "three")
 FAILED = take("SH0010", "four", state=JobState.FAILED, attempt=2)
 
+BLACK = replace(ONE, verdict=verdict("all of it is black"))
+LIKED = replace(ONE, verdict=verdict("all of it is black", accepted=True))
+SHORT = replace(ONE, verdict=verdict("it is 2 s long", "duration", accepted=True))
+BOTH = replace(ONE, verdict=Verdict(accepted=False, findings=(ClipFinding(code="black", words="all of it is black"),
+                                                              ClipFinding(code="duration", words="it is 2 s long"))))
+
 CLEAN: dict[str, tuple[Takes, Takes, Takes, Takes]] = {
     "nothing changed": ({A: ONE}, {A: ONE}, {A: ONE}, {A: ONE}),
     "a shot each, from nothing": ({}, {A: ONE}, {B: TWO}, {A: ONE, B: TWO}),
@@ -95,6 +111,12 @@ CLEAN: dict[str, tuple[Takes, Takes, Takes, Takes]] = {
     "one job, known for longer": ({}, {A: SEEN}, {A: ONE}, {A: ONE}),
     "in doubt here, found there": ({}, {A: take("SH0010", state=JobState.IN_DOUBT, job=None)}, {A: ONE}, {A: ONE}),
     "failed for nothing, rendered there": ({}, {A: FAILED}, {A: ONE}, {A: replace(ONE, attempt=2)}),
+    "looked at there": ({A: ONE}, {A: ONE}, {A: BLACK}, {A: BLACK}),
+    "looked at here, before there was a clip there": ({A: SEEN}, {A: BLACK}, {A: SEEN}, {A: BLACK}),
+    "accepted here": ({A: BLACK}, {A: LIKED}, {A: BLACK}, {A: LIKED}),
+    "no longer found here": ({A: BLACK}, {A: ONE}, {A: BLACK}, {A: ONE}),
+    "accepted here, known there": ({}, {A: LIKED}, {A: BLACK}, {A: BLACK}),
+    "found differently": ({}, {A: BLACK}, {A: SHORT}, {A: BOTH}),
     "a further attempt failed, rendered there": (
         {A: ONE},
         {A: replace(ONE, attempt=3)},

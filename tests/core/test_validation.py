@@ -416,12 +416,41 @@ def test_a_circle_of_frames_is_named_once_at_its_first_shot() -> None:
     assert "SH0020 → SH0040 → SH0030 → SH0020" in found.message
 
 
-def test_two_circles_are_two_mistakes_and_a_long_chain_is_none() -> None:
+def test_two_circles_are_two_mistakes() -> None:
     two = shots("first_frame: {shot: SH0020}", "first_frame: {shot: SH0010}", "first_frame: {shot: SH0040}",
                 "first_frame: {shot: SH0030}")
     assert told(two) == [("frame-cycle", 7), ("frame-cycle", 13)]
+
+
+FROM = "first_frame: {shot: SH00%s0}"
+
+
+@pytest.mark.parametrize(("bodies", "lines"), [
+    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4], []),  # four links
+    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5], [21]),
+    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5, FROM % 6, FROM % 7], [21]),  # one chain, told once
+    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5, FROM % 5], [21, 24]),  # two that part before their ends
+    (["", FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5, FROM % 6, FROM % 6], [21]),  # they part where it is long already
+    (["first_frame: plates/a.png", FROM % 1, FROM % 2, "first_frame: plates/b.png", FROM % 4, FROM % 5], []),
+    ([FROM % 2, FROM % 3, FROM % 4, FROM % 5, FROM % 6, ""], [7]),  # the other way round
+    (["", *(FROM % number for number in range(1, 5)), f"{FROM % 1}\n    last_frame: {{shot: SH0050, frame: first}}"], [22]),
+])
+def test_a_chain_of_more_than_four_links_is_a_warning_where_the_fifth_is_written(bodies: list[str], lines: list[int]) -> None:
+    assert [(code, line) for code, line in told(shots(*bodies)) if code != "last-frame-duration"] == [
+        ("long-chain", line) for line in lines]
+
+
+def test_a_long_chain_is_named_from_its_beginning() -> None:
+    found = only(shots("", *(FROM % number for number in range(1, 6))))
+    assert found.severity is Severity.WARNING
+    assert found.message.startswith("SH0010 → SH0020 → SH0030 → SH0040 → SH0050 → SH0060 is a chain of 5 links")
+
+
+def test_a_chain_of_thousands_is_told_once_and_a_circle_is_no_chain() -> None:
     chain = "".join(f"  - {{id: S{n}, prompt: x, first_frame: {{shot: S{n + 1}}}}}\n" for n in range(2000))
-    assert checked(f"{HEAD}shots:\n{chain}  - {{id: S2000, prompt: x}}\n") == []
+    assert told(f"{HEAD}shots:\n{chain}  - {{id: S2000, prompt: x}}\n") == [("long-chain", 2000)]
+    circle = [FROM % 6, FROM % 1, FROM % 2, FROM % 3, FROM % 4, FROM % 5]
+    assert [code for code, _ in told(shots(*circle, FROM % 6))] == ["frame-cycle"]
 
 
 @pytest.mark.parametrize(("frame", "code"), [

@@ -19,7 +19,7 @@ from manifest_runner.core.verdict import open_takes
 from manifest_runner.errors import InvalidInput, UsageError
 from manifest_runner.views.diagnostics import as_text
 from manifest_runner.views.escaping import json_text
-from manifest_runner.views.plan import plan_text
+from manifest_runner.views.plan import converted_text, plan_text
 from manifest_runner.views.status import to_look_at
 from manifest_runner.views.text import safe
 
@@ -69,6 +69,8 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
         if show.warnings and not quiet:
             click.echo(as_text(show.warnings, show.texts) + "\n", err=True)
         click.echo(plan_text(planned.plan, show.card, verbose=verbose, priced=not draft))
+        if verbose and show.converted:
+            click.echo(converted_text(show.converted), err=True)
         if not quiet:
             _say_what_to_look_at(planned, show, "" if draft else manifest)
         other = overruled(planned)
