@@ -85,7 +85,9 @@ def names(seed: int, count: int, only: tuple[str, ...] = ()) -> list[str]:
 LOOKING = (("validate", "show.yaml"), ("validate", "show.yaml", "--json"), ("plan", "show.yaml"),
            ("plan", "show.yaml", "--json"),
            ("plan", "show.yaml", "--exit-code", "-v"), ("lock", "show.yaml", "--check"), ("status", "show.yaml"),
-           ("status", "show.yaml", "--json"))
+           ("status", "show.yaml", "--json"),
+           ("circle", "show.yaml", "SH0010:1", "--force", "--dry-run"),
+           ("retake", "show.yaml", "SH0010", "--dry-run", "--json"))
 
 
 @kind(44)
