@@ -152,9 +152,10 @@ are an error. An axis may not be called `show`, `sequence`, `shot` or `vars`.
 `takes: 3` renders the same request three times, and pays for three. `circled: 2` names the take that goes into the reel and
 gives its frames to other shots; without it that is the last take.
 
-To see one more take, raise `takes` by one: the takes that are there are kept. Circling another take costs nothing for that
-shot, but the shots that take a frame from it are rendered again. So circle a take before you ask for more of a shot that
-others follow.
+`manifest-runner retake` raises `takes`, and the takes that are there are kept; `manifest-runner circle` writes `circled`. Both
+say what follows from it and what that costs ([choosing takes](editing.md#choosing-takes)). Circling another take costs nothing
+for that shot, but the shots that take a frame from it are rendered again. So circle a take before you ask for more of a shot
+that others follow.
 
 ## Cut
 

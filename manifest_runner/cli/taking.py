@@ -7,6 +7,7 @@ nothing but the manifest is written, and nothing is spent.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from hashlib import sha256
 from typing import TypeAlias
 
@@ -18,11 +19,12 @@ from manifest_runner.cli.project import Project, Show
 from manifest_runner.core.consequences import pinned
 from manifest_runner.core.editing import edited
 from manifest_runner.core.model import Diagnostic, JobState, Plan, ShotId, Source
+from manifest_runner.core.planning import Where
 from manifest_runner.core.positions import locate
 from manifest_runner.core.takes import Decisions, Unseen, Wish, fulfilled
 from manifest_runner.errors import InvalidInput, UsageError
 from manifest_runner.views.decided import Decided, Decision, decision_json, decision_text
-from manifest_runner.views.status import Step, standings
+from manifest_runner.views.status import Standing, Step, standings
 
 Wishing: TypeAlias = Callable[[Decisions, Unseen], tuple[list[Wish], list[Diagnostic]]]
 """The wishes of a command, and what is against them."""
@@ -63,10 +65,14 @@ class Desk:
                         pinned=pinned(show.manifest, turned), steps=onward(decided, plan))
 
     def _unseen(self, shot: ShotId, take: int) -> str | None:
-        rows = standings(self.planned.plan, self.planned.jobs, self.show.manifest)
-        row = next(row for row in rows if (row.change.shot, row.change.take) == (shot, take))
+        row = self._standing[shot, take]
         entry = row.change.entry
         return None if entry is not None and entry.state is JobState.STORED and entry.outputs else row.words
+
+    @cached_property
+    def _standing(self) -> dict[Where, Standing]:
+        rows = standings(self.planned.plan, self.planned.jobs, self.show.manifest)
+        return {(row.change.shot, row.change.take): row for row in rows}
 
     def _by_hand(self, wishes: Sequence[Wish]) -> UsageError:
         todo = "; ".join(f"{wish.shot}: {wish.key}: {wish.value}" if wish.value is not None else f"{wish.shot}: no {wish.key}"
@@ -80,7 +86,8 @@ class Desk:
                 if source is not None and (text := self.show.origins.text(source.path)) is not None}
 
     def _write(self, text: str) -> None:
-        """Replace the manifest, unless somebody has saved another one since it was read."""
+        """Replace the manifest, unless somebody has saved another one since it was read. Of two who write in the same instant
+        the last rename wins."""
         if sha256(self.project.files.read(self.project.path.name)).hexdigest() != self.show.inputs[self.project.shown]:
             raise UsageError(f"{self.project.shown} was changed while this command ran: it stays as it is",
                              code="changed-meanwhile", hint="the same command may be run again")

@@ -30,6 +30,7 @@ Way: TypeAlias = list[Splice]
 _BREAK = re.compile("\r\n|\r|\n")
 _REST_OF_LINE = re.compile("[ \t]*(,?)[ \t]*(?:#[^\r\n]*)?(?=\r|\n|\\Z)")
 _COMMA = re.compile(r"\s*,\s*")
+_SPACE = re.compile(r"\s*,?\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,11 +143,9 @@ class _Text:
     # ── a number ──
 
     def _replaced(self, node: Node, value: int) -> Way:
-        """Another value for a key; an anchor stays before it."""
-        begin = node.begin
-        if node.anchor and (named := re.compile(rf"&{re.escape(node.anchor)}\s*").match(self.text, begin)):
-            begin = named.end()
-        return [(begin, node.stop, str(value))]
+        """Another value for a key. An anchor, and a comment behind it, stay before it."""
+        word = next(reversed(self.text[node.begin:node.stop].split()), "")
+        return [(node.stop - len(word), node.stop, str(value))]
 
     # ── a new key ──
 
@@ -198,7 +197,7 @@ class _Text:
     def _removed(self, node: Node, at: int) -> Way | None:
         """None where a comment stands inside of the entry."""
         key, item = node.keys[at], node.items[at]
-        if "#" in self.text[key.stop:item.begin]:
+        if "#" in self.text[key.stop:item.stop]:
             return None
         return self._line_less(node, at) if node.is_block else self._inline_less(node, at)
 
@@ -226,8 +225,9 @@ class _Text:
             return [(node.items[at - 1].stop, item.stop, "")]
         if at + 1 < len(node.keys) and _COMMA.fullmatch(self.text, item.stop, node.keys[at + 1].begin):
             return [(key.begin, node.keys[at + 1].begin, "")]
-        comma = re.compile(r"[ \t]*,?").match(self.text, item.stop)
-        return [(key.begin, comma.end() if comma is not None else item.stop, "")]
+        behind = _SPACE.match(self.text, item.stop)
+        assert behind is not None  # noqa: S101 - it matches nothing at all, too
+        return [(key.begin, behind.end(), "")]
 
 
 def _place(node: Node, key: str) -> int:

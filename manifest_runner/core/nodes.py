@@ -22,7 +22,7 @@ _BLOCK_HEADER = re.compile(r"[|>](?:([1-9])?([-+])?|([-+])([1-9]))(?=\s|$)")
 @dataclass(slots=True)
 class Node:
     """A value with its place in the text: lines and columns from 0, the end being behind its last character, and the same in
-    characters from the text's beginning (`begin`, `stop`). An anchor belongs to what it names."""
+    characters from the text's beginning (`begin`, `stop`). It begins with its anchor."""
 
     start: tuple[int, int]
     end: tuple[int, int]
@@ -30,7 +30,6 @@ class Node:
     stop: int
     style: str = ""  # of a scalar: ' " | > or empty; of a collection: block or flow
     value: str = ""
-    anchor: str = ""
     is_alias: bool = False
     keys: list[Node] = field(default_factory=list)
     items: list[Node] = field(default_factory=list)  # of a mapping: the values of `keys`
@@ -53,7 +52,6 @@ def _read(event: Event, events: Iterator[Event]) -> Node:
     if isinstance(event, AliasEvent):
         node.is_alias = True
         return node
-    node.anchor = event.anchor or ""
     if isinstance(event, ScalarEvent):
         node.style, node.value = event.style or "", event.value
         return node

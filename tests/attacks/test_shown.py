@@ -86,6 +86,7 @@ PLACES = {
     "frame": SHOW + f"  - {{id: A, prompt: x, first_frame: {quoted(PRINTABLE + '.png')}}}\n",
     "frame with escapes": SHOW + f"  - {{id: A, prompt: x, first_frame: {quoted(HOSTILE + '.png')}}}\n",
     "include": f"include: [{quoted(PRINTABLE)}]\n{SHOW}  - {{id: A, prompt: x}}\n",
+    "takes": f"{SHOW}  - {{id: A, prompt: x, takes: {quoted('{{ 1 or ' + repr(PRINTABLE) + ' }}')}}}\n",
     "output": f"output: {quoted(HOSTILE)}\n{SHOW}  - {{id: A, prompt: x}}\n",
 }
 
@@ -96,6 +97,9 @@ def test_a_manifest_is_shown_and_not_obeyed(place: str, tmp_path: Path, say: Any
     for arguments in (["validate"], ["validate", "--json"], ["plan", "-v"], ["plan", "--json"], ["status", "-v"],
                       ["status", "--json"], ["reel"], ["lock", "--check"]):
         assert untamed(say(*arguments, "show.yaml")) == []
+    for arguments in (["retake", "show.yaml", "A"], ["retake", "show.yaml", HOSTILE], ["circle", "show.yaml", f"{PRINTABLE}:1"],
+                      ["circle", "show.yaml", "A:1", "--json"]):
+        assert untamed(say(*arguments)) == []
 
 
 @pytest.mark.parametrize("name", ["::error::x.yaml", "\x1b]8;;evil\x07.yaml", "\u202elmay.yaml", "##[group]a.yaml",
@@ -103,7 +107,7 @@ def test_a_manifest_is_shown_and_not_obeyed(place: str, tmp_path: Path, say: Any
 def test_the_name_of_a_file_is_shown_and_not_obeyed(name: str, tmp_path: Path, say: Any) -> None:
     (tmp_path / os.fsdecode(os.fsencode(name))).write_text(SHOW + "  - {id: A, prompt: x}\n  - {id: B, prompt: x, takes: 0}\n")
     for commands in (["validate"], ["validate", "--json"], ["plan"], ["lock"], ["lock", "--check"], ["reel"], ["init"],
-                     ["adopt", "A", "job_1"], ["abandon", "A"]):
+                     ["adopt", "A", "job_1"], ["abandon", "A"], ["retake", "A"], ["circle", "A:1"]):
         first, *more = commands
         assert untamed(say(first, name, *more)) == []
     (tmp_path / os.fsdecode(os.fsencode(name))).write_text(SHOW + "  - {id: A, prompt: x}\n")

@@ -29,6 +29,12 @@ EDITS = {
     "a number": ("takes", 3, "- id: A\n  takes: 2   # enough\n  prompt: x\n", "- id: A\n  takes: 3   # enough\n  prompt: x\n"),
     "a number in flow": ("takes", 12, "- {id: A, takes: 2 , cut: {in: 1}}\n", "- {id: A, takes: 12 , cut: {in: 1}}\n"),
     "a number behind an anchor that nothing uses": ("takes", 3, "- id: A\n  takes: &n  2\n", "- id: A\n  takes: &n  3\n"),
+    "a number behind an anchor and a comment": (
+        "takes",
+        3,
+        "- id: A\n  takes: &n # why\n    2\n",
+        "- id: A\n  takes: &n # why\n    3\n",
+    ),
     "a number that is another's": (
         "circled",
         1,
@@ -157,9 +163,28 @@ EDITS = {
         "circled",
         None,
         "- {id: A,  # first\n   circled: 2,  # why\n   cut: {in: 1}}\n",
-        "- {id: A,  # first\n     # why\n   cut: {in: 1}}\n",
+        "- {id: A,  # first\n   # why\n   cut: {in: 1}}\n",
     ),
     "a key less with a comment inside": ("circled", None, "- id: A\n  circled:\n    # why\n    2\n", None),
+    "a key less with a comment behind its anchor": ("circled", None, "- id: A\n  circled: &n # why\n    2\n", None),
+    "the last key less in flow over lines, with its comma": (
+        "circled",
+        None,
+        "- {id: A,  # first\n   circled: 2,\n  }\n",
+        "- {id: A,  # first\n   }\n",
+    ),
+    "the last key less in flow over lines and without a comma": (
+        "circled",
+        None,
+        "- {id: A,  # first\n   circled: 2\n  }\n",
+        "- {id: A,  # first\n   }\n",
+    ),
+    "the last key less in flow over lines": (
+        "circled",
+        None,
+        "- {id: A,  # first\n   circled: 2,   # why\n   }\n",
+        "- {id: A,  # first\n   # why\n   }\n",
+    ),
     "a key less that is not there": ("circled", None, "- id: A\n", None),
 }
 
@@ -182,6 +207,8 @@ REFUSED = {
     "a shot that something else is, too": "shots:\n  - &s {id: A}\nvars: {s: *s}\n",
     "shots that something else is, too": "shots: &s\n  - {id: A}\nvars: {s: *s}\n",
     "all shots from elsewhere": "vars: {s: &s [{id: A}]}\nshots: *s\n",
+    "nothing where a number belongs": "shots:\n  - id: A\n    takes:\n",
+    "a text where a number belongs": "shots:\n  - {id: A, takes: two of them}\n",
     "keys in so many words": "shots:\n  - ? id\n    : A\n",
     "a mapping without braces": "shots: [id: A]\n",
 }

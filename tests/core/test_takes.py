@@ -126,8 +126,14 @@ def test_a_shots_own_key_is_written_over_what_it_has_by_default() -> None:
     )
 
 
+def test_a_template_that_is_a_default_is_another_matter_than_the_shots_own_number() -> None:
+    text = 'vars: {n: 2}\ndefaults: {takes: "{{ n }}"}\nshots:\n  - {id: A, prompt: x}\n'
+    assert wanted([wish("A", "takes", 3)], text) == (text.replace("x}", "x, takes: 3}"), [])
+
+
 def test_a_circle_is_taken_away_where_the_shot_has_it_and_not_where_it_has_it_by_default() -> None:
     text = SHOW.replace("include: [look.yaml]\n", "")
+    assert Decisions(*shown(text)).uncircling(["B", "B"]) == ([wish("B", "circled", None)], [])
     assert wanted([wish("B", "circled", None)], text) == (text.replace("    circled: 1\n", ""), [])
     found = only(wanted([wish("A", "circled", None)])[1])
     assert (found.code, found.source and (found.source.path, found.source.line)) == ("by-default", ("look.yaml", 3))

@@ -90,7 +90,9 @@ LOOKING = (("validate", "show.yaml"), ("validate", "show.yaml", "--json"), ("pla
            ("plan", "show.yaml", "--json"),
            ("plan", "show.yaml", "--exit-code", "-v"), ("lock", "show.yaml", "--check"), ("status", "show.yaml"),
            ("status", "show.yaml", "--json"), ("graph", "show.yaml", "--pictures"), ("graph", "show.yaml", "--format", "dot"),
-           ("graph", "show.yaml", "--format", "mermaid"), ("export", "show.yaml", "--csv"))
+           ("graph", "show.yaml", "--format", "mermaid"), ("export", "show.yaml", "--csv"),
+           ("circle", "show.yaml", "SH0010:1", "--force", "--dry-run"),
+           ("retake", "show.yaml", "SH0010", "--dry-run", "--json"))
 
 
 @kind(44)

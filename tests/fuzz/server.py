@@ -41,7 +41,7 @@ def _load() -> None:
     """Import what the commands import late, so that no fork has to."""
     import importlib
 
-    for name in ("validate", "plan", "lock", "status", "render", "graph", "export", "import_"):
+    for name in ("validate", "plan", "lock", "status", "render", "graph", "export", "import_", "circle", "retake"):
         importlib.import_module(f"manifest_runner.cli.commands.{name}")
     for name in ("manifest_runner.cli.rendering", "manifest_runner.cli.session", "manifest_runner.adapters.confined",
                  "jsonschema",

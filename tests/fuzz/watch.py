@@ -32,7 +32,8 @@ ROOT = Path(__file__).parents[2]
 
 CODES: Mapping[str, frozenset[int]] = {"validate": frozenset({0, 2}), "plan": frozenset({0, 2}), "lock": frozenset({0, 1, 2}),
                                        "status": frozenset({0, 2}), "render": frozenset({2}),
-                                       "graph": frozenset({0, 2}), "export": frozenset({0, 2}), "import": frozenset({0, 2})}
+                                       "graph": frozenset({0, 2}), "export": frozenset({0, 2}), "import": frozenset({0, 2}),
+                                       "circle": frozenset({0, 2}), "retake": frozenset({0, 2})}
 """What each command may end with here. `render` is never given what could be carried out."""
 
 _RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
