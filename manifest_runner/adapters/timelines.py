@@ -34,7 +34,8 @@ except ImportError as missing:
 _COLOURS = {Kind.NOTE: "GREEN", Kind.LOOK: "ORANGE", Kind.GAP: "RED"}
 _EDL_COLOURS = {**_COLOURS, Kind.LOOK: "YELLOW"}  # the colours that EDLs know are fewer
 _EVENTS = 999
-_ITEM = ("name", "enabled", "duration", "rate", "start", "end", "in", "out", "effect", "file", "marker", "logginginfo", "comments")
+_ITEM = ("name", "enabled", "duration", "rate", "start", "end", "in", "out", "effect", "file", "marker", "logginginfo",
+         "comments")
 _ORDER = {"clipitem": _ITEM, "generatoritem": _ITEM, "sequence": ("name", "duration", "rate", "timecode", "media")}
 """What stands inside an element of Final Cut Pro 7 XML, in order."""
 

@@ -114,7 +114,8 @@ def _row(manifest: Manifest, placed: Placed, url: Callable[[Clip], str], say: Sa
     facts: dict[str, Json] = {"shot": shot.id, "take": shot.cut_take, "note": say(shot.note)}
     marks = [_mark(Kind.NOTE, say(shot.note))] if shot.note.strip() else []
     if clip is None:
-        facts |= {"gap": say(placed.why), "prompt": say(shot.prompt), "path": output_path(manifest, shot.id, shot.cut_take)}
+        place = output_path(manifest, shot.id, shot.cut_take)
+        facts |= {"gap": say(placed.why), "prompt": say(shot.prompt), "path": say(place)}
         marks.append(_mark(Kind.GAP, say(f"take {shot.cut_take}: {placed.why}")))
     else:
         marks += [_mark(Kind.LOOK, say(remark)) for remark in clip.remarks]
@@ -128,7 +129,7 @@ def _clip_facts(shot: Shot, clip: Clip, say: Say, *, draft: bool) -> dict[str, J
     return {"shot": shot.id, "take": clip.take, "circled": clip.take == shot.circled, "job_id": _said(entry.job_id, say),
             "external_task_id": say(entry.external_task_id), "model": say(entry.request.model),
             "prompt": _said(entry.request.params.get("prompt"), say), **charged, "fingerprint": say(entry.fingerprint),
-            "sha256": clip.file.sha256, "path": clip.path, "remarks": [say(remark) for remark in clip.remarks]}
+            "sha256": clip.file.sha256, "path": say(clip.path), "remarks": [say(remark) for remark in clip.remarks]}
 
 
 def _said(value: Json, say: Say) -> str | None:

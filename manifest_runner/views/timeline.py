@@ -20,9 +20,9 @@ def timeline_text(sheet: Sheet, written: Sequence[str], kind: Format, steps: Seq
     """What was written; which shots are gaps and why, and which clips a person should look at; what the format leaves out; what
     to type next. With `brief` the files alone."""
     timeline, code = sheet.timeline, sheet.code
-    end, drop = code.at(code.start + timeline.length), " drop frame" if code.drop else ""
     lines = [f"{safe(written[0])}: {count(len(sheet.rows), 'shot')}, {float(timeline.length / timeline.rate):.1f} s at "
-             f"{rate_name(timeline.rate)}{drop} frames a second, code {code.at(code.start)} to {end}"]
+             f"{rate_name(timeline.rate)} frames a second, time code {code.at(code.start)} to "
+             f"{code.at(code.start + timeline.length)}{' (drop frame)' if code.drop else ''}"]
     lines += [f"{safe(name)}: goes on where that one ends, since an EDL holds 999 events" for name in written[1:]]
     if brief:
         return "\n".join(lines)
@@ -42,7 +42,7 @@ def _listed(rows: Sequence[tuple[str, ...]], rest: str) -> list[str]:
 
 
 def _seconds(placed: Placed, sheet: Sheet) -> str:
-    return f"{float(placed.length / sheet.timeline.rate):g} s"
+    return f"{round(float(placed.length / sheet.timeline.rate), 2):g} s"
 
 
 def _left_out(rows: Sequence[Row], kind: Format) -> int:

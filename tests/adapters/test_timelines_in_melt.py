@@ -1,14 +1,12 @@
-"""Timelines in a real editor's engine: what a reader finds in each file is played by MLT, which Kdenlive and Shotcut are made of,
-and each frame of the film is the one that the cut asks for."""
+"""Timelines in a real editor's engine: what a reader finds in each file is played by MLT, which Kdenlive and Shotcut are made
+of, and each frame of the film is the one that the cut asks for."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import zipfile
-from fractions import Fraction
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -18,7 +16,7 @@ import pytest
 
 from manifest_runner.adapters.media import picture
 from tests.cli.support import run
-from tests.cutting import Footage, shoot
+from tests.cutting import Entry, Footage, path_of, read_as_final_cut, shoot
 
 pytestmark = pytest.mark.skipif(shutil.which("melt") is None, reason="melt is not installed (Debian: apt-get install melt)")
 
@@ -36,10 +34,6 @@ EXPECTED = [*((0, frame) for frame in range(6, 18)), *((80, frame) for frame in 
             *((160, frame) for frame in range(12, 48, 2)), *((40, frame) for frame in (22, 23))]
 
 
-Entry = tuple[str | None, int, int]
-"""The path of a clip (None for black), its first frame and its length, in frames of the timeline."""
-
-
 def read_by_otio(timeline: otio.schema.Timeline) -> list[Entry]:
     """What OpenTimelineIO made of a file."""
     found: list[Entry] = []
@@ -50,33 +44,6 @@ def read_by_otio(timeline: otio.schema.Timeline) -> list[Entry]:
         is_clip = isinstance(reference, otio.schema.ExternalReference)
         found.append((path_of(reference.target_url) if is_clip else None, first, length))
     return found
-
-
-def read_as_final_cut(text: str) -> list[Entry]:
-    """The main storyline of an FCPXML, of each audition the pick, held against the offsets that it gives. (OpenTimelineIO's reader
-    takes auditions for clips one after the other, and loses its place at a clip of another rate.)"""
-    root = ElementTree.fromstring(text)
-    sources = {asset.get("id"): asset.get("src", "") for asset in root.iter("asset")}
-    sequence = next(root.iter("sequence"))
-    at = time_of(sequence, "tcStart")
-    found: list[Entry] = []
-    for item in next(sequence.iter("spine")):
-        clip = item[0] if item.tag == "audition" else item
-        length = time_of(clip, "duration")
-        assert time_of(item, "offset") == at
-        at += length
-        path = path_of(sources[clip.get("ref")]) if clip.tag == "asset-clip" else None
-        found.append((path, round(time_of(clip, "start") * RATE), int(length * RATE)))
-    assert at - time_of(sequence, "tcStart") == time_of(sequence, "duration")
-    return found
-
-
-def time_of(element: Element, name: str) -> Fraction:
-    return Fraction(element.get(name, "0s").removesuffix("s"))
-
-
-def path_of(url: str) -> str:
-    return unquote(urlparse(url).path)
 
 
 def mlt_of(entries: list[Entry]) -> str:
@@ -120,7 +87,7 @@ def test_every_frame_of_the_film_is_the_one_that_the_cut_asks_for(kind: str, sho
     assert ran.code == 0, ran.err
     file = shot / ran.out.partition(":")[0]
     if kind == "fcpx":
-        entries = read_as_final_cut(file.read_text())
+        entries = read_as_final_cut(file.read_text(), RATE)
     else:
         entries = read_by_otio(otio.adapters.read_from_file(str(file), **({"rate": RATE} if kind == "edl" else {})))
     if kind == "otioz":

@@ -175,7 +175,8 @@ def test_a_whole_life_with_the_simulator_leaves_the_key_nowhere(tmp_path: Path, 
         assert {killed.code, interrupted.code} <= {-9, 130, 0}
         done = place.run("render", "show.yaml", "--yes", "--json", *place.flags, *hooks, PYTHONPATH=log, **env)
         assert done.code == 0, done.err
-        more = [["status", "show.yaml", "-v"], ["lock", "show.yaml"], ["reel", "show.yaml"], ["render", "show.yaml", "--draft"]]
+        more = [["status", "show.yaml", "-v"], ["lock", "show.yaml"], ["reel", "show.yaml"], ["timeline", "show.yaml"],
+                ["render", "show.yaml", "--draft"]]
         for arguments in (["status", "--settings", *place.flags], *([] if key_file else more)):
             place.run(*arguments, **env)
         place.texts["books"] = json.dumps(books(address))

@@ -95,7 +95,7 @@ PLACES = {
 def test_a_manifest_is_shown_and_not_obeyed(place: str, tmp_path: Path, say: Any) -> None:
     write(tmp_path, PLACES[place])
     for arguments in (["validate"], ["validate", "--json"], ["plan", "-v"], ["plan", "--json"], ["status", "-v"],
-                      ["status", "--json"], ["reel"], ["lock", "--check"]):
+                      ["status", "--json"], ["reel"], ["timeline"], ["lock", "--check"]):
         assert untamed(say(*arguments, "show.yaml")) == []
     for arguments in (["retake", "show.yaml", "A"], ["retake", "show.yaml", HOSTILE], ["circle", "show.yaml", f"{PRINTABLE}:1"],
                       ["circle", "show.yaml", "A:1", "--json"]):
@@ -106,12 +106,13 @@ def test_a_manifest_is_shown_and_not_obeyed(place: str, tmp_path: Path, say: Any
                                   "a\n::error::b.yaml", "\udcff.yaml"])
 def test_the_name_of_a_file_is_shown_and_not_obeyed(name: str, tmp_path: Path, say: Any) -> None:
     (tmp_path / os.fsdecode(os.fsencode(name))).write_text(SHOW + "  - {id: A, prompt: x}\n  - {id: B, prompt: x, takes: 0}\n")
-    for commands in (["validate"], ["validate", "--json"], ["plan"], ["lock"], ["lock", "--check"], ["reel"], ["init"],
-                     ["adopt", "A", "job_1"], ["abandon", "A"], ["retake", "A"], ["circle", "A:1"]):
+    for commands in (["validate"], ["validate", "--json"], ["plan"], ["lock"], ["lock", "--check"], ["reel"], ["timeline"],
+                     ["init"], ["adopt", "A", "job_1"], ["abandon", "A"], ["retake", "A"], ["circle", "A:1"]):
         first, *more = commands
         assert untamed(say(first, name, *more)) == []
     (tmp_path / os.fsdecode(os.fsencode(name))).write_text(SHOW + "  - {id: A, prompt: x}\n")
-    for commands in (["validate"], ["plan", "--out", f"{name}.json"], ["status"], ["lock"], ["lock", "--check"], ["reel"]):
+    for commands in (["validate"], ["plan", "--out", f"{name}.json"], ["status"], ["lock"], ["lock", "--check"], ["reel"],
+                     ["timeline"]):
         first, *more = commands
         assert untamed(say(first, name, *more)) == []
     assert untamed(say("init", name[:-5] + "2.yaml")) == []

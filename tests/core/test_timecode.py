@@ -1,0 +1,85 @@
+"""Rates and time code, against the standard's corners and against OpenTimelineIO."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import opentimelineio as otio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifest_runner.core.timecode import RATES, Code, code_from, nominal, rate_name, rate_of
+from manifest_runner.errors import UsageError
+
+NTSC30, NTSC60 = Fraction(30000, 1001), Fraction(60000, 1001)
+
+codes = st.one_of(st.sampled_from(RATES).map(lambda rate: Code(rate=rate)),
+                  st.sampled_from([NTSC30, NTSC60]).map(lambda rate: Code(rate=rate, drop=True)))
+
+
+@pytest.mark.parametrize(("text", "rate"), [
+    ("24", Fraction(24)), ("25", Fraction(25)), ("23.976", Fraction(24000, 1001)), ("23.98", Fraction(24000, 1001)),
+    ("24000/1001", Fraction(24000, 1001)), ("29.97", NTSC30), ("30000/1001", NTSC30), ("59.94", NTSC60), (" 60 ", Fraction(60)),
+])
+def test_a_rate_is_exact_however_it_is_written(text: str, rate: Fraction) -> None:
+    assert rate_of(text) == rate
+
+
+@pytest.mark.parametrize("text", ["", "0", "-24", "17", "24.0001", "24/0", "1e9", "30000/1000", "abc", "nan"])
+def test_other_rates_have_no_time_code(text: str) -> None:
+    with pytest.raises(UsageError) as error:
+        rate_of(text)
+    assert error.value.code == "bad-rate"
+    assert "23.976" in str(error.value.hint)
+
+
+@pytest.mark.parametrize(("text", "rate", "frame", "drop"), [
+    ("00:00:00:00", Fraction(24), 0, False), ("01:00:00:00", Fraction(24), 86400, False),
+    ("01:00:00:00", Fraction(24000, 1001), 86400, False), ("01:00:00:00", NTSC30, 108000, False),
+    ("01:00:00;00", NTSC30, 107892, True), ("01:00:00;00", NTSC60, 215784, True), ("00:00:59;29", NTSC30, 1799, True),
+    ("00:01:00;02", NTSC30, 1800, True), ("00:10:00;00", NTSC30, 17982, True), ("00:01:00;04", NTSC60, 3600, True),
+    ("23:59:59:23", Fraction(24), 2073599, False), ("23:59:59;29", NTSC30, 2589407, True),
+])
+def test_a_time_code_is_a_frame_and_back(text: str, rate: Fraction, frame: int, drop: bool) -> None:
+    code = code_from(text, rate)
+    assert (code.start, code.drop) == (frame, drop)
+    assert code.at(frame) == text
+
+
+@pytest.mark.parametrize(("text", "rate", "words"), [
+    ("1:00:00:00", Fraction(24), "is not"), ("01:00:00", Fraction(24), "is not"), ("01.00.00.00", Fraction(24), "is not"),
+    ("01:00:00:24", Fraction(24), "does not exist at 24"), ("24:00:00:00", Fraction(24), "does not exist"),
+    ("00:60:00:00", Fraction(24), "does not exist"), ("00:00:60:00", Fraction(24), "does not exist"),
+    ("01:00:00;00", Fraction(24), "none are dropped"), ("01:00:00;00", Fraction(24000, 1001), "none are dropped"),
+    ("00:01:00;00", NTSC30, "leaves out"), ("00:01:00;01", NTSC30, "leaves out"), ("00:59:00;03", NTSC60, "leaves out"),
+])
+def test_what_is_no_time_code_is_said(text: str, rate: Fraction, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as error:
+        code_from(text, rate)
+    assert error.value.code == "bad-timecode"
+
+
+@given(codes, st.integers(min_value=0))
+def test_every_frame_of_a_day_has_one_code(code: Code, number: int) -> None:
+    frame = number % code.day
+    again = code_from(code.at(frame), code.rate)
+    assert (again.start, again.drop) == (frame, code.drop)
+
+
+@given(codes, st.integers(min_value=0))
+def test_it_is_the_code_that_opentimelineio_gives(code: Code, number: int) -> None:
+    # Without drop frame, OpenTimelineIO ends the day of 29.97 by the clock, and so 86 s of code too early.
+    frame = number % (code.day - 100 * nominal(code.rate))
+    rate = float(code.rate)
+    assert code.at(frame) == otio.opentime.to_timecode(otio.opentime.RationalTime(frame, rate), rate, code.drop)
+
+
+def test_a_day_ends_at_twenty_four_hours_and_drop_frame_keeps_up_with_the_clock() -> None:
+    for code in (Code(rate=Fraction(24)), Code(rate=NTSC30), Code(rate=NTSC30, drop=True)):
+        assert code.at(code.day).replace(";", ":") == "24:00:00:00"
+    assert abs(Code(rate=NTSC30, drop=True).day / NTSC30 - 86400) < Fraction(1, 10)
+
+
+def test_each_rate_has_its_name() -> None:
+    assert [rate_of(rate_name(rate)) for rate in RATES] == list(RATES)
