@@ -189,8 +189,7 @@ def _eighth(value: int) -> int:
 
 def _gif(content: bytes) -> Picture:
     width, height = _number(content, 6, 2, "little"), _number(content, 8, 2, "little")
-    return Picture(kind="GIF", bytes=len(content), width=width, height=height, colours="palette",
-                   frames=1 if content.count(b"\x21\xf9\x04") < 2 else 2)
+    return Picture(kind="GIF", bytes=len(content), width=width, height=height, colours="palette")
 
 
 def _bmp(content: bytes) -> Picture | None:

@@ -32,6 +32,7 @@ from manifest_runner.core.model import (
     Job,
     JobId,
     JobState,
+    Measured,
     MediaFacts,
     Rate,
     Request,
@@ -47,7 +48,8 @@ D = Decimal
 PRICE = D(145)
 
 CLIP = Artifact(path="renders/monsoon/SH0010_t1.mp4", sha256="ab" * 32, bytes=1234, media=MediaFacts(
-    container="mp4", codec="h264", width=1280, height=720, duration=5.0, frames=120, frame_rate="24/1"))
+    container="mp4", codec="h264", width=1280, height=720, duration=5.0, frames=120, frame_rate="24/1",
+    measured=Measured(decoded=119, black=0.25, still=4.958)))
 
 
 def intent(name: str = "SH0010", *, take: int = 1, attempt: int = 1, reserved: Decimal = PRICE,
@@ -487,6 +489,7 @@ class LedgerContract:
         assert refused.error == "Sensitive content \u202e<b> \0"
         assert (adopted.error, adopted.job_id) == ("", "job-1")
         assert (stored.artifacts, stored.charged, stored.job_id) == ((CLIP,), D(140), "job-1")
+        assert [clip.media and clip.media.measured for clip in stored.artifacts] == [CLIP.media and CLIP.media.measured]
 
     async def test_jobs_are_the_latest_attempts_by_shot_and_take(self, world: World) -> None:
         ledger = world.open("a")
