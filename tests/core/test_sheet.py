@@ -42,6 +42,7 @@ def test_an_encoding_is_found_out_and_said(data: bytes, text: str, name: str) ->
 
 def test_what_the_user_says_of_the_encoding_counts() -> None:
     assert decode("Größe".encode("mac-roman"), path="x.csv", encoding="mac-roman") == ("Größe", "Mac Roman")
+    assert decode(b"\xef\xbb\xbfx", path="x.csv", encoding="utf-8") == ("x", "UTF-8")
     with pytest.raises(InvalidInput) as caught:
         decode(b"a\xff", path="x.csv", encoding="utf-8")
     assert caught.value.diagnostics[0].message == "byte 0xff is not UTF-8"

@@ -107,6 +107,24 @@ def test_a_scene_holds_for_the_rows_below_it_and_so_does_where_it_plays() -> Non
     assert "- id: SC012_SH0020                                # shots.csv:3, scene of line 2\n" in text
 
 
+def test_another_place_in_a_scene_takes_nothing_on_from_the_one_before() -> None:
+    head = "scene,shot,description,location,time of day"
+    found = shots(["12", "1", "a", "tram", "night"], ["", "2", "b", "bridge", ""], ["", "3", "c", "", "dawn"], head=head)
+    assert [shot.prompt for shot in found] == ["tram, night. a.", "bridge. b.", "bridge, dawn. c."]
+
+
+def test_a_row_with_nothing_but_what_its_group_has_in_common_is_no_shot() -> None:
+    data = rows(
+        ["scene", "shot", "description", "location"],
+        ["12", "", "", "tram"],
+        ["", "1", "a", ""],
+        ["13", "", "", ""],
+        ["", "2", "b"],
+    )
+    assert [shot.prompt for shot in manifest(data).shots] == ["tram. a.", "b."]
+    assert questions(data) == []
+
+
 def test_without_scenes_nothing_is_taken_from_the_row_above() -> None:
     assert [shot.prompt for shot in shots(["1", "a", "tram"], ["2", "b", ""], head="shot,description,location")] == [
         "tram. a.",
@@ -262,6 +280,17 @@ def test_a_question_says_what_holds_until_it_is_answered_and_what_the_key_may_be
     )
 
 
+def test_what_is_beyond_the_models_rule_is_told_in_the_lists_own_words() -> None:
+    data = rows(["shot", "description", "length"], ["1", "rain", "40s"])
+    assert questions(data) == ['length is "40s": it goes from 1 to 15 seconds. Until you say, it is 5']
+
+
+def test_a_prompt_that_is_still_to_be_decided_is_asked_about_and_never_paid_for() -> None:
+    data = rows(["shot", "prompt"], ["1", "rain"], ["2", "TBD"])
+    assert [shot.id for shot in manifest(data).shots] == ["SH0010"]
+    assert questions(data) == ['prompt is "TBD": to be decided']
+
+
 def test_two_columns_that_say_different_things_are_a_question() -> None:
     data = rows(["shot", "description", "duration", "secs"], ["1", "a", "5", "5s"], ["2", "b", "5", "6"])
     assert questions(data) == ['duration is "5": and secs is "6". Until you say, it is 5']
@@ -290,6 +319,7 @@ def test_frames_of_other_shots_by_the_lists_own_numbers_and_those_that_make_a_ci
 def test_what_all_shots_have_in_common_is_a_default() -> None:
     text = made(rows(["shot", "description", "duration", "aspect"], ["1", "a", "3", "16:9"], ["2", "b", "3", "16:9"]))
     assert "defaults:\n  duration: 3\n  aspect_ratio: 16:9\nshots:\n" in text
+    assert text.count("duration:") == text.count("aspect_ratio:") == 1
 
 
 def test_show_and_sequence_of_the_list_are_taken_where_there_is_one() -> None:
