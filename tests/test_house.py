@@ -81,7 +81,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert not loaded_by("--help", cwd=tmp_path) & {*HEAVY, "yaml", "jinja2", "sqlite3", "fastjsonschema"}
 
 
-@pytest.mark.parametrize("command", ["validate", "plan", "status", "report"])
+@pytest.mark.parametrize("command", ["validate", "plan", "status", "report", "make"])
 def test_looking_imports_no_network_no_event_loop_and_no_terminal_library(tmp_path: Path, command: str) -> None:
     (tmp_path / "show.yaml").write_text(
         "version: 1\nshow: x\nmodel: kling-v3-omni\nvars: {a: b}\nshots:\n  - {id: A, prompt: '{{ a }}'}\n"
