@@ -90,6 +90,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         ("plan", "show.yaml"),
         ("status", "show.yaml"),
         ("report", "show.yaml"),
+        ("make", "show.yaml"),
         ("graph", "show.yaml"),
         ("export", "show.yaml", "--csv"),
         ("import", "list.csv"),

@@ -82,7 +82,9 @@ class JobServer:
         return byte or None
 
     def give(self, byte: bytes) -> None:
-        """Put a byte back that was taken."""
+        """Put a byte back that was taken, unless `close` has done so."""
+        if byte not in self._held:
+            return
         self._held.remove(byte)
         with suppress(OSError):  # make has gone, and nobody waits for it
             os.write(self._writing, byte)

@@ -31,6 +31,7 @@ from manifest_runner.views.makefile import (
     SHOTS,
     Paths,
     Rules,
+    all_clips,
     clips_of,
     cut_list,
     dependencies,
@@ -81,7 +82,7 @@ def rules_of(project: Project, show: Show, out: str | None, *, together: bool, s
 def set_stamps_of(project: Project, rules: Rules, plan: Plan) -> int:
     """Set the stamps by the plan; how many shots there is something to do about."""
     stale = stale_shots(plan)
-    clips = {shot.id: tuple(map(posixpath.basename, clips_of(rules.manifest, [shot.id]))) for shot in rules.manifest.shots}
+    clips = {shot.id: tuple(map(posixpath.basename, clips_of(rules.manifest, shot))) for shot in rules.manifest.shots}
     if rules.together:
         wanted = {ALL: Stamp(stale=bool(stale), clips=tuple(chain.from_iterable(clips.values())))}
     else:
@@ -106,9 +107,10 @@ def write_depfile(project: Project, show: Show, only: Sequence[str], to: Path) -
     """Write what the clips of these shots (of all, where none are named) depend on. The lockfile is not among it: every render
     changes it. Raises `InvalidInput` for names that make cannot spell, and `UsageError`."""
     shots = chosen(show.manifest, only) if only else frozenset(shot.id for shot in show.manifest.shots)
-    clips = [_inside(project, path) for path in clips_of(show.manifest, shots)]
-    before = [_inside(project, path) for path in clips_of(show.manifest, with_upstream(show.manifest, shots) - shots)]
-    files = files_of(project, show, with_upstream(show.manifest, shots))
+    above = with_upstream(show.manifest, shots)
+    clips = [_inside(project, path) for path in all_clips(show.manifest, shots)]
+    before = [_inside(project, path) for path in all_clips(show.manifest, above - shots)]
+    files = files_of(project, show, above)
     lock = posixpath.normpath(project.lock_path.as_posix())
     others = [file for file in files.perhaps if file != lock and Path(file).is_file()]
     _check(project, show, [*files.there, *others])

@@ -270,7 +270,9 @@ class Rendering:
             why = "with room in the limit: each run has its own, --max-credits sets it"
         if why:
             return [*steps, (command("render", shown, draft=draft), why), (command("status", shown, draft=draft), "")]
-        return steps or [(command("reel", shown, draft=draft), "")]
+        if steps or not self.in_ledger.is_whole:  # what comes next is for whoever has started all these commands
+            return steps
+        return [(command("reel", shown, draft=draft), "")]
 
     async def _progress(self, planned: Planned, show: Show, outside: Outside, options: Options) -> Progress:
         """Who is told what happens: a program, a terminal, or a log."""

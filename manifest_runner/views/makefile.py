@@ -15,10 +15,10 @@ Laws
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from manifest_runner.core.model import Action, Manifest, Plan, ShotId
+from manifest_runner.core.model import Action, Manifest, Plan, Shot, ShotId
 from manifest_runner.core.planning import output_path, take_of, upstream_frames
 from manifest_runner.views.makewords import EQUALS, depfile, prerequisite, recipe, target, variable
 from manifest_runner.views.text import safe
@@ -89,12 +89,16 @@ def cut_list(manifest: Manifest) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def clips_of(manifest: Manifest, shots: Iterable[ShotId] | None = None) -> Iterator[str]:
-    """The clips of these shots, or of all, in the order of the cut, relative to the manifest's folder."""
-    chosen = None if shots is None else frozenset(shots)
+def clips_of(manifest: Manifest, shot: Shot) -> list[str]:
+    """The clips of all takes of a shot, relative to the manifest's folder."""
+    return [output_path(manifest, shot.id, take) for take in range(1, shot.takes + 1)]
+
+
+def all_clips(manifest: Manifest, shots: Collection[ShotId] | None = None) -> Iterator[str]:
+    """The clips of these shots, or of all, in the order of the cut."""
     for shot in manifest.shots:
-        if chosen is None or shot.id in chosen:
-            yield from (output_path(manifest, shot.id, take) for take in range(1, shot.takes + 1))
+        if shots is None or shot.id in shots:
+            yield from clips_of(manifest, shot)
 
 
 def dependencies(targets: Sequence[str], files: Sequence[str]) -> str:
@@ -131,7 +135,7 @@ def _head(rules: Rules) -> Iterator[str]:
 
 def _variables(rules: Rules) -> Iterator[str]:
     paths, manifest = rules.paths, rules.manifest
-    yield _list(rules, "clips", (paths.inside(clip) for clip in clips_of(manifest)))
+    yield _list(rules, "clips", (paths.inside(clip) for clip in all_clips(manifest)))
     yield _list(rules, "cut", (paths.inside(output_path(manifest, shot.id, shot.cut_take)) for shot in manifest.shots))
     yield _list(rules, "inputs", rules.inputs, (f"$(wildcard {name})" for name in rules.perhaps))
     for view, (_, path) in _made(rules).items():
@@ -152,14 +156,14 @@ def _made(rules: Rules) -> dict[str, tuple[str, str]]:
 
 def _clips(rules: Rules) -> Iterator[str]:
     if rules.together:
-        yield _target((rules.paths.inside(clip) for clip in clips_of(rules.manifest)), rules.paths.stamp(ALL))
+        yield _target((rules.paths.inside(clip) for clip in all_clips(rules.manifest)), rules.paths.stamp(ALL))
         yield f"\t{_command(rules, 'render')} $({FLAGS})"
         yield ""
         return
     shots = {shot.id: shot for shot in rules.manifest.shots}
     yield "# After the | stands a clip that must be there first; whether its bytes are those that were used, the stamp knows."
     for shot in rules.manifest.shots:
-        clips = (rules.paths.inside(clip) for clip in clips_of(rules.manifest, [shot.id]))
+        clips = (rules.paths.inside(clip) for clip in clips_of(rules.manifest, shot))
         first = {output_path(rules.manifest, frame.shot, take_of(frame, shots)) for frame in upstream_frames(shot)}
         yield _target(clips, rules.paths.stamp(shot.id), sorted(map(rules.paths.inside, first)))
         yield f"\t{_command(rules, 'render', '--only', shot.id)} $({FLAGS})"

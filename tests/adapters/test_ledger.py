@@ -559,6 +559,9 @@ def test_what_one_command_of_a_run_is_sending_no_other_of_that_run_sends(path: P
         with sender(path, "A") as one:
             assert isinstance(one.admit(intent(), FREE), Admitted)
             assert isinstance(other.admit(intent(), FREE), Held)
+            again = one.admit(intent(), FREE)
+            assert isinstance(again, Admitted)
+            assert again.fresh, "who has it in hand knows what became of it"
         answer = other.admit(intent(), FREE)  # the first is gone, and its bytes may have left
         assert isinstance(answer, Admitted)
         assert not answer.fresh

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifest_runner.adapters.settings import DEFAULT_BASE_URL, read_settings
+from manifest_runner.adapters.settings import DEFAULT_BASE_URL, RUN_VARIABLE, read_settings, run_name
 from manifest_runner.adapters.settings_files import toml_line
 from manifest_runner.cli.trust import check_gateway
 from manifest_runner.core.model import Rate
@@ -185,3 +185,14 @@ def test_what_nobody_can_calculate_with_is_no_number(tmp_path: Path, line: str) 
     with pytest.raises(UsageError) as raised:
         read_settings(tmp_path, {}, {})
     assert raised.value.code == "settings-syntax"
+
+
+@pytest.mark.parametrize(("said", "name"), [({}, None), ({RUN_VARIABLE: ""}, None), ({RUN_VARIABLE: " make-1 "}, "make-1")])
+def test_a_run_that_somebody_has_named(said: dict[str, str], name: str | None) -> None:
+    assert run_name(said) == name
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "a\nb", "a\x1b[2Jb", "a\udc80"])
+def test_what_is_no_name_of_a_run_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=RUN_VARIABLE):
+        run_name({RUN_VARIABLE: name})

@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.cli.support import environment, run, write
+from tests.cli.support import MANIFESTS, environment, run, write
 from tests.crash.small_clips import small_simulator
 from tests.crash.test_killed_run import books, live
 
@@ -273,3 +273,73 @@ def test_rules_go_to_standard_output_or_to_a_file_which_is_replaced_only_by_othe
     assert rules(tmp_path, "show.yaml", "--out", "show.mk", "--quiet") == ""
     assert (tmp_path / "show.mk").stat().st_ino == before.st_ino
     assert "there is no folder" in run(tmp_path, "make", "show.yaml", "--out", "no/show.mk").err
+
+
+# ── the examples ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+PAGE = (Path(__file__).parents[2] / "docs" / "make.md").read_text(encoding="utf-8")
+MONSOON = """\
+version: 1
+show: monsoon
+model: kling-v3-omni
+defaults: {duration: 1}
+shots:
+  - {id: SH0010, prompt: One.}
+  - {id: SH0020, prompt: Two., first_frame: {shot: SH0010, frame: last}, takes: 2, circled: 2}
+"""
+
+
+def of_the_page(language: str) -> str:
+    """The first example in a language."""
+    return PAGE.partition(f"```{language}\n")[2].partition("```")[0]
+
+
+def with_program(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which `manifest-runner` is this program."""
+    words = shlex.join([sys.executable, "-m", "manifest_runner"])
+    program = write(folder, f'#!/bin/sh\nexec {words} "$@"\n', "bin/manifest-runner")
+    program.chmod(0o755)
+    found = environment(folder, env)
+    return {**found, "PATH": f"{program.parent}{os.pathsep}{found['PATH']}"}
+
+
+def test_the_makefile_of_the_page_makes_its_own_rules(tmp_path: Path) -> None:
+    write(tmp_path, MONSOON, "monsoon.yaml")
+    write(tmp_path, of_the_page("make"), "Makefile")
+    ran = subprocess.run(["make", "-n", "all", "monsoon.draft.all"], cwd=tmp_path, env=with_program(tmp_path, {}), text=True,
+                         capture_output=True, timeout=60, check=False)
+    assert ran.stdout.count("manifest-runner render monsoon.yaml --only") == 2, ran.stderr
+    assert ran.stdout.count("manifest-runner render monsoon.yaml --draft") == 1
+
+
+@pytest.mark.skipif(shutil.which("ninja") is None, reason="ninja is not installed")
+def test_the_example_for_ninja_renders_what_has_changed(tmp_path: Path) -> None:
+    write(tmp_path, MONSOON, "monsoon.yaml")
+    write(tmp_path, of_the_page("ninja"), "build.ninja")
+    with small_simulator(tmp_path) as address:
+        studio, env = Studio(tmp_path, address), with_program(tmp_path, live(address))
+
+        def ninja() -> str:
+            ran = subprocess.run(["ninja"], cwd=tmp_path, env=env, text=True, capture_output=True, timeout=60, check=True)
+            return ran.stdout
+
+        ninja()
+        assert studio.new() == ["SH0010_t1", "SH0020_t1", "SH0020_t2"]
+        assert ninja() == "ninja: no work to do.\n"
+        studio.edit("monsoon.yaml", "Two.", "Too.")
+        ninja()
+        assert studio.new() == ["SH0020_t1", "SH0020_t2"]
+        assert ninja() == "ninja: no work to do.\n"
+
+
+def test_the_makefile_of_the_manifests_draws_a_draft_and_nothing_twice(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    shutil.copytree(MANIFESTS, tmp_path / "manifests", ignore=shutil.ignore_patterns("renders", "*.lock.json", "plates"))
+    studio = Studio(tmp_path, "http://nowhere.invalid")
+    studio.edit("manifests/first.yaml", "duration: 3", "duration: 1")
+    words = ["-C", "manifests", "SHOWS=first"]
+    studio.make(*words, "-j2")
+    assert [path.name for path in sorted((tmp_path / "manifests" / "renders").iterdir())] == [
+        "first.draft", "first.draft.reel.mp4", "first.draft.report.html"]
+    assert studio.make(*words, "-q") == ""
+    assert studio.make(*words) == "make: Nothing to be done for 'drafts'.\n"

@@ -81,3 +81,13 @@ def test_a_simple_terminal_gets_lines_and_no_colour_is_heeded(tmp_path: Path, mo
         assert bool(bars) is escapes
         assert any("B t1: rendered, 29 credits" in line for line in session.shown()) is not escapes
         assert {cell.fg for row in session.screen.buffer.values() for cell in row.values()} == {"default"}
+
+
+def test_one_of_several_commands_of_a_run_writes_lines_because_others_write_to_the_same_terminal(tmp_path: Path) -> None:
+    write(tmp_path, SHOW.partition("  - {id: B")[0])
+    env = environment(tmp_path, {"MANIFEST_RUNNER_RUN": "make-1"})
+    session = Session(command("render", "show.yaml", "--draft"), cwd=tmp_path, env=env, columns=100, lines=30)
+    assert session.end() == 0
+    shown = session.shown()
+    assert [line.rpartition(" as ")[0] or line for line in shown[-4:]] == [
+        "A t1: submitted", "A t1: rendered", "A t1: clip stored", "1 done of 1 take. A draft costs nothing."]

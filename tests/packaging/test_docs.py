@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from manifest_runner.adapters.secrets import KEY_VARIABLE
-from manifest_runner.adapters.settings import VARIABLES
+from manifest_runner.adapters.settings import RUN_VARIABLE, VARIABLES
 from manifest_runner.cli.main import COMMANDS, module_of
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ ROOMS = ("core", "engine", "adapters", "simulator", "views", "cli")
 MADE = ("manifests/renders/",)
 """What is there only after a run."""
 
-NAMES = {KEY_VARIABLE, "NO_COLOR", *VARIABLES.values()}
+NAMES = {KEY_VARIABLE, RUN_VARIABLE, "NO_COLOR", *VARIABLES.values()}
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _COMMAND = re.compile(r"\bmanifest-runner[ ]+([a-z][\w-]*)([^`\n#]*)")
