@@ -16,6 +16,8 @@ from manifest_runner.adapters.cards import BurnIn, SlateWords
 from manifest_runner.adapters.media import probe
 from manifest_runner.adapters.reel import Reel, cut_reel
 from manifest_runner.adapters.reel_cache import PieceCache
+from manifest_runner.adapters.reel_join import verify
+from manifest_runner.adapters.reel_pieces import _Fit
 from manifest_runner.adapters.reel_segments import Options, Segment
 from manifest_runner.core.reelplan import Kind
 from manifest_runner.errors import InvalidInput, MediaError
@@ -128,6 +130,16 @@ def test_a_colour_is_the_same_whatever_matrix_and_range_it_came_in(name: str, cl
         assert [int(value) for value in (context.color_range, context.colorspace, context.color_primaries,
                                          context.color_trc)] == [
             1, 1, 1, 1]
+
+
+def test_full_range_is_made_limited_though_only_the_frame_says_so() -> None:
+    """An 8-bit clip is decoded to a format that means full range; others have no such format."""
+    frame = av.VideoFrame(*SIZE, "yuv420p")
+    for plane, level in zip(frame.planes, RED["709 full"][1], strict=True):
+        plane.update(bytes([level]) * plane.buffer_size)
+    frame.color_range, frame.colorspace = 2, 1
+    fitted = _Fit(SIZE, SIZE)(frame)
+    assert [bytes(plane)[0] for plane in fitted.planes] == pytest.approx(RED["709 limited"][1], abs=1)
 
 
 def test_primaries_are_converted_in_linear_light(tmp_path: Path) -> None:
@@ -303,6 +315,15 @@ def test_a_damaged_piece_is_made_again(clips: Path, tmp_path: Path) -> None:
     assert reel.read_bytes() == whole
 
 
+def test_a_piece_that_is_used_again_is_young_again(clips: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cut_reel(three(clips), tmp_path / "reel.mp4", ENCODE, cache=cache)
+    for piece in cache.iterdir():
+        os.utime(piece, (1e9, 1e9))
+    cut_reel(three(clips)[:1], tmp_path / "reel.mp4", ENCODE, cache=cache)
+    assert sorted(piece.stat().st_mtime > 1e9 for piece in cache.iterdir()) == [False, False, True]
+
+
 def test_the_oldest_pieces_go_first_and_those_in_use_never(tmp_path: Path) -> None:
     for age, name in enumerate(["new", "mid", "old", "used"]):
         (tmp_path / f"{name}.mp4").write_bytes(bytes(100))
@@ -409,6 +430,13 @@ def test_a_film_that_is_not_what_was_planned_is_refused(clips: Path, tmp_path: P
     with pytest.raises(MediaError, match=r"reel\.mp4: 24 frames were written instead of 48"):
         cut_reel([Segment(clip=clips / "a.mp4")] * 2, tmp_path / "reel.mp4")
     assert not (tmp_path / "reel.mp4").exists()
+
+
+def test_frames_that_are_not_in_their_places_are_noticed(clips: Path, tmp_path: Path) -> None:
+    uneven = make_clip(tmp_path / "uneven.mp4", 4, times=[0, 42, 417, 458])
+    verify(clips / "short.mp4", 6, Fraction(24), name="reel.mp4")
+    with pytest.raises(MediaError, match=r"reel\.mp4: its frames are not evenly spaced"):
+        verify(uneven, 4, Fraction(24), name="reel.mp4")
 
 
 def test_many_clips_are_cut_with_few_files_open(clips: Path, tmp_path: Path) -> None:
