@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifest_runner.core.shotlist_ids import Called, is_name, name_shots
+from manifest_runner.core.shotlist_ids import Called, _free, is_name, name_shots
 
 
 def ids(*shots: str, scenes: tuple[str, ...] = ()) -> list[str]:
@@ -72,11 +72,22 @@ def test_a_list_without_numbers_is_counted_and_nothing_is_asked() -> None:
     assert [(one.id, one.doubt) for one in found] == [("SH0010", ""), ("SH0020", ""), ("SH0030", "")]
 
 
+class Counted(frozenset[str]):
+    """Names, and how often one was looked for."""
+
+    asked = 0
+
+    def __contains__(self, name: object) -> bool:
+        self.asked += 1
+        return super().__contains__(name)
+
+
 def test_a_list_of_thousands_is_not_walked_through_for_each_shot() -> None:
-    """Every number is taken, and behind each stands a shot without one."""
-    found = name_shots([Called(number=str(number // 2) if number % 2 == 0 else "") for number in range(2, 12_000)])
-    assert len({one.id for one in found}) == len(found)
-    assert found[1].id == "SH60000"
+    """Every number is taken, and from each a free one is looked for."""
+    numbers = range(10, 50_010, 10)
+    taken, after = Counted(f"sh{number:04}" for number in numbers), dict[int, int]()
+    assert {_free(number, taken, after) for number in reversed(numbers)} == {50_010}
+    assert taken.asked < 4 * len(numbers)
 
 
 def test_ids_that_export_wrote_stay_as_they_are() -> None:

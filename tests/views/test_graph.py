@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from manifest_runner.core.model import FramePosition, ShotId
@@ -165,10 +165,13 @@ def test_mermaid_has_only_lines_of_its_grammar_and_labels_show_what_they_are_giv
 
 
 @given(st.text(st.sampled_from('"\\&<>#;`-.1)[]{}|%\n ab') | st.characters(codec="utf-8"), max_size=12))
+@example("- list")
+@example("1. list")
+@example("_x")
 def test_any_text_is_shown_and_not_obeyed(text: str) -> None:
     made = mermaid(text)
     assert re.fullmatch(r"(?:[A-Za-z0-9_ /.,-]|#\d+;)*", made)
-    assert not re.match(r"[-+*]|\d+[.)]\s", made), "a list, for Markdown"
+    assert not re.match(r"[-+*_]|\d+[.)]\s", made), "a list, for Markdown"
     quoted = dot(text)
     assert re.fullmatch(r'(?:[^"\\&\n]|\\\\|\\"|&amp;)*', quoted)
     assert mermaid_label(made) == html.unescape(re.sub(r"\\(.)", r"\1", quoted).replace("&amp;", "\0")).replace("\0", "&")

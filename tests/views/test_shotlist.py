@@ -88,6 +88,20 @@ def test_states_and_credits_stand_behind_and_are_names_that_import_leaves_alone(
     assert questions(text) == []
 
 
+def test_a_prompt_is_shortened_by_the_cameras_words_only_where_the_camera_brings_them_again() -> None:
+    said = manifest_of(
+        HEAD
+        + """shots:
+  - {id: A, prompt: "rain", camera: dolly_in}
+  - {id: B, prompt: "rain  The camera dollies in.", camera: dolly_in}
+  - {id: C, prompt: "The camera dollies in. Rain.", camera: dolly_in}
+"""
+    )
+    text = exported(said)
+    assert [row["prompt"] for row in table(text)] == ["rain", "rain  The camera dollies in.", "The camera dollies in. Rain."]
+    assert manifest(text).shots == said.shots
+
+
 def test_what_was_exported_is_imported_again_shot_for_shot() -> None:
     assert manifest(exported(SHOWN)).shots == SHOWN.shots
 
