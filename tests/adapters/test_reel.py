@@ -425,7 +425,8 @@ def test_a_reel_of_nothing_and_one_that_cannot_be_written_are_errors(clips: Path
 
 def test_a_timecode_that_the_reel_s_own_rate_does_not_have_is_refused(clips: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="00:00:00:24 is no timecode at 24 frames a second"):
-        cut_reel([Segment(clip=clips / "a.mp4", burn=BurnIn(timecode=True))], tmp_path / "reel.mp4", Options(start="00:00:00:24"))
+        cut_reel([Segment(clip=clips / "a.mp4", burn=BurnIn(timecode=True))], tmp_path / "reel.mp4",
+                 Options(start="00:00:00:24"))
 
 
 def test_a_film_that_is_not_what_was_planned_is_refused(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
