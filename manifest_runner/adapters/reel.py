@@ -29,8 +29,8 @@ from manifest_runner.adapters.reel_pieces import Film, Piece, Stopped, encode_pi
 from manifest_runner.adapters.reel_segments import DEFAULTS, Options, Segment, name_of, planned, source_of
 from manifest_runner.adapters.reel_sound import check_sound, sound_packets
 from manifest_runner.core.model import MediaFacts
-from manifest_runner.core.reelplan import Kind, ReelPlan, Span, copied_packets, frame_at, seconds_words
-from manifest_runner.errors import MediaError, MissingExtra
+from manifest_runner.core.reelplan import Kind, ReelPlan, Span, copied_packets, frame_at, rate_words, seconds_words
+from manifest_runner.errors import MediaError, MissingExtra, UsageError
 
 try:
     import av
@@ -128,7 +128,11 @@ class _Work:
 
     def encoded(self, cache: PieceCache, on_progress: OnProgress | None) -> _Stretches:
         """The film in pieces: those that are kept, and the others encoded on all cores."""
-        film = Film(size=self.plan.size, rate=self.plan.rate, start=frame_at(self._options.start, self.plan.rate) or 0)
+        start = frame_at(self._options.start, self.plan.rate)
+        if start is None:
+            raise UsageError(f"{self._options.start} is no timecode at {rate_words(self.plan.rate)} frames a second",
+                             code="timecode", hint="hours, minutes, seconds and frames, such as 01:00:00:00")
+        film = Film(size=self.plan.size, rate=self.plan.rate, start=start)
         pieces = [piece for span in self.plan.spans for piece in pieces_of(self._piece(span), film.rate)]
         keys = [key_of(piece, film, self.letters) for piece in pieces]
         needed = {key: piece for key, piece in zip(keys, pieces, strict=True) if not cache.has(key, piece.frames)}

@@ -20,7 +20,7 @@ from manifest_runner.adapters.reel_join import verify
 from manifest_runner.adapters.reel_pieces import _Fit
 from manifest_runner.adapters.reel_segments import Options, Segment
 from manifest_runner.core.reelplan import Kind
-from manifest_runner.errors import InvalidInput, MediaError
+from manifest_runner.errors import InvalidInput, MediaError, UsageError
 from tests.reels import SIZE, make_clip, packets, pictures, shown
 
 ENCODE = Options(size=(162, 90))
@@ -421,6 +421,12 @@ def test_a_reel_of_nothing_and_one_that_cannot_be_written_are_errors(clips: Path
         cut_reel([], tmp_path / "reel.mp4")
     with pytest.raises(MediaError, match=r"reel\.mp4: the reel cannot be written: No such file"):
         cut_reel([Segment(clip=clips / "a.mp4")], tmp_path / "nowhere" / "reel.mp4", cache=tmp_path / "cache")
+
+
+def test_a_timecode_that_the_reel_s_own_rate_does_not_have_is_refused(clips: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="00:00:00:24 is no timecode at 24 frames a second"):
+        cut_reel([Segment(clip=clips / "a.mp4", burn=BurnIn(timecode=True))], tmp_path / "reel.mp4",
+                 Options(start="00:00:00:24"))
 
 
 def test_a_film_that_is_not_what_was_planned_is_refused(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
