@@ -23,7 +23,7 @@ from manifest_runner.errors import AccountEmpty, Conflict, MediaError, Unauthori
 from manifest_runner.ports import SpendingLimits
 from manifest_runner.simulator.world import Settings
 from tests.builders import CARD, FACTS
-from tests.worlds import Believing, Studio, endings
+from tests.worlds import Believing, StillClock, Studio, endings
 
 pytestmark = pytest.mark.anyio
 
@@ -728,12 +728,13 @@ class Flood:
                 hint(JobId(job["id"]))
                 hint(JobId(job["id"] + "0"))
                 self.hints += 2
-            await anyio.sleep(0.002)
+            await self.studio.clock.sleep(0.2)
 
 
 async def test_a_flood_of_webhooks_costs_a_bounded_number_of_questions_and_ends_nothing_early(tmp_path: Path) -> None:
     async def questions(name: str, *, flood: bool) -> int:
-        async with Studio(folder=tmp_path / name, text=THREE, settings=Settings(speed=5, seed="studio")) as studio:
+        settings = Settings(speed=5, seed="studio")
+        async with Studio(folder=tmp_path / name, text=THREE, settings=settings, clock=StillClock()) as studio:
             studio.listener = flooding = Flood(studio) if flood else None
             report = await studio.render()
             assert set(endings(report).values()) == {Ending.DONE}
@@ -752,7 +753,7 @@ MANY = "shots:\n" + "".join(f"  - {{id: S{number:03}, prompt: p{number}}}\n" for
 
 async def test_a_gateways_unknown_rate_is_found_and_nothing_is_bought_twice(tmp_path: Path) -> None:
     kind = Settings(speed=1e5, seed="studio", posts=Rate(count=30, per=60))
-    async with Studio(folder=tmp_path, text=MANY, settings=kind) as studio:
+    async with Studio(folder=tmp_path, text=MANY, settings=kind, clock=StillClock()) as studio:
         await studio.render()
         assert studio.done()
         totals = studio.books()["totals"]
@@ -765,7 +766,7 @@ async def test_a_gateways_unknown_rate_is_found_and_nothing_is_bought_twice(tmp_
 
 
 async def test_a_gateways_unknown_number_of_places_is_found(tmp_path: Path) -> None:
-    kind = Settings(speed=20, seed="studio", concurrency=4)
+    kind = Settings(speed=10, seed="studio", concurrency=4)  # so that no job is over before the first refusals
     async with Studio(folder=tmp_path, text=MANY, settings=kind) as studio:
         await studio.render()
         assert studio.done()

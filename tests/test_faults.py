@@ -393,11 +393,12 @@ async def test_f6_a_gateway_that_is_not_there_gets_nothing_and_holds_nothing(tmp
         sound(studio)
 
 
-@pytest.mark.parametrize("fault", ["poll:unknown-statusx3 shot=A", "poll:unknown-status@3 shot=A"])
+@pytest.mark.parametrize("faults", [
+    ("poll:unknown-statusx3 shot=A",), ("poll:unknown-status@3 shot=A", "poll:stuckx2 shot=A")], ids=["at first", "later"])
 async def test_f14_a_status_that_nobody_knows_is_told_once_and_its_document_is_kept(
-    tmp_path: Path, portal: BlockingPortal, fault: str
+    tmp_path: Path, portal: BlockingPortal, faults: tuple[str, ...]
 ) -> None:
-    async with studio_of(tmp_path, portal, fault, speed=5) as studio:
+    async with studio_of(tmp_path, portal, *faults) as studio:
         await studio.render()
         told = [what for _, what in studio.events if isinstance(what, Progressed) and what.status == "awaiting_muse"]
         assert len(told) == 1

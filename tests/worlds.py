@@ -9,20 +9,25 @@ verdict on money comes from the simulator's books.
 
 from __future__ import annotations
 
+import asyncio
+import heapq
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx
+import pytest
 from anyio.abc import TaskStatus
 from anyio.from_thread import BlockingPortal
+from sniffio import current_async_library
 
 from manifest_runner.adapters.downloads import HttpDownloads
 from manifest_runner.adapters.files import RepositoryFiles
@@ -75,6 +80,69 @@ class FastClock:
         await anyio.sleep(max(0.0, seconds / self.factor))
 
 
+class StillClock(FastClock):
+    """Time that stands still while anybody has something to do, and then goes to the next moment that somebody waits for.
+
+    So nothing hangs on how quick the machine is, and nobody waits. For worlds in one process, where everything that is under
+    way is a task or a thread; `running` it is what moves it on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now, self._busy, self._turn = 0.0, 0, 0
+        self._waiting: list[tuple[float, int, anyio.Event]] = []
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def wall(self) -> float:
+        return self._began[0] + self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self._turn += 1
+        due = (self._now + max(0.0, seconds), self._turn, anyio.Event())
+        heapq.heappush(self._waiting, due)
+        await due[2].wait()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Move on whenever all rest."""
+        in_thread = anyio.to_thread.run_sync
+
+        async def counted(*arguments: Any, **options: Any) -> Any:
+            self._busy += 1
+            try:
+                return await in_thread(*arguments, **options)
+            finally:
+                self._busy -= 1
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(anyio.to_thread, "run_sync", counted)
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._move_on)
+                yield
+                group.cancel_scope.cancel()
+
+    async def _move_on(self) -> None:
+        while True:
+            await _all_rest()
+            if self._busy or not self._waiting:
+                await anyio.sleep(0.0005)  # until a thread is done, or for what comes from outside
+                continue
+            self._now, _, event = heapq.heappop(self._waiting)
+            event.set()
+
+
+async def _all_rest() -> None:
+    """Until each other task waits for something."""
+    if current_async_library() == "trio":
+        await anyio.wait_all_tasks_blocked()
+        return
+    while any(task._fut_waiter is None or task._fut_waiter.done()  # type: ignore[attr-defined] # as anyio's own looks, but that
+              for task in asyncio.all_tasks() if task is not asyncio.current_task()):
+        await asyncio.sleep(0)  # noqa: ASYNC110 - looks ten times a second only
+
+
 class Believing:
     """`ports.Media` for stand-in clips: a clip is good when it begins like one; its frames are its own bytes."""
 
@@ -118,6 +186,7 @@ class Studio:
     portal: BlockingPortal | None = None
     address: str = URL
     _served: Future[Any] | None = None
+    _moving: AbstractAsyncContextManager[None] = field(default_factory=nullcontext)
     listener: Listener | None = None
 
     @contextmanager
@@ -141,6 +210,9 @@ class Studio:
         local = URL if self.portal is None else ""
         self.simulator = Simulator(folder=self.folder / "sim", clock=self.clock, world=World(self.settings), base_url=local,
                                    faults=Faults(self.faults), render=stand_in)
+        if isinstance(self.clock, StillClock):
+            self._moving = self.clock.running()
+        await self._moving.__aenter__()
         if self.portal is None:
             await self.simulator.__aenter__()
         else:
@@ -153,6 +225,7 @@ class Studio:
             self._served.cancel()  # it ends in its own time: nobody waits for a server that nobody asks any more
         else:
             await self.simulator.__aexit__(None, None, None)
+        await self._moving.__aexit__(None, None, None)
 
     def fault(self, *texts: str) -> None:
         """From now on these faults, and no others."""
