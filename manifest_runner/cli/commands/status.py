@@ -67,7 +67,7 @@ def next_steps(rows: Sequence[Standing], plan: Plan, manifest: str, *, draft: bo
     steps = _decisions(rows, manifest)
     todo = [row for row in rows if row.change.action is not Action.KEEP]
     if not todo:
-        return [(command(verb, manifest, draft=draft), "") for verb in ("reel", "report") if verb in COMMANDS]
+        return [(command(verb, manifest, draft=draft), "") for verb in ("reel", "report", "timeline") if verb in COMMANDS]
     if all(_state(row) is JobState.IN_DOUBT or row.is_empty for row in todo):
         return steps
     fresh = any(row.change.action in (Action.CREATE, Action.REPLACE) for row in todo)
