@@ -222,13 +222,17 @@ def fcp7_text(sheet: Sheet) -> str:
         "timecode": {"displayformat": "DF" if sheet.code.drop else "NDF"},
         "media": {"video": {"format": {"samplecharacteristics": picture}}}}
     timeline.tracks[0].metadata["fcp_xml"] = {"enabled": "TRUE", "locked": "FALSE"}
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE xmeml>\n{_ordered(_written(timeline, "fcp_xml"))}\n'
+    root = ElementTree.fromstring(_written(timeline, "fcp_xml"))  # noqa: S314 - the adapter's own
+    _order(root)
+    # OpenTimelineIO ends the day of 29.97 by the clock.
+    root.find("project/children/sequence/timecode/string").text = sheet.code.at(sheet.code.start)  # type: ignore[union-attr]
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE xmeml>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def _ordered(text: str) -> str:
-    """The adapter's document in the order in which editors write it: simple readers take the first `in` that they find for the
-    clip's, and the adapter puts that of its markers first. The length of a clip is that of its file, and is said once."""
-    root = ElementTree.fromstring(text)  # noqa: S314 - the adapter's own
+def _order(root: ElementTree.Element) -> None:
+    """Put the adapter's elements in the order in which editors write them: simple readers take the first `in` that they find
+    for the clip's, and the adapter puts that of its markers first. The length of a clip is that of its file, said once."""
     for element in root.iter():
         order = _ORDER.get(element.tag)
         if order is not None:
@@ -238,8 +242,6 @@ def _ordered(text: str) -> str:
             whole = element.find("file/duration")
             if whole is not None:
                 element.find("duration").text = whole.text  # type: ignore[union-attr]
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _fcp7_item(row: Row, sheet: Sheet) -> Any:

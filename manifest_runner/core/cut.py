@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from manifest_runner.core.model import Artifact, Cut, LockEntry, Manifest, MediaFacts, Shot, ShotId
 from manifest_runner.core.timecode import RATES
-from manifest_runner.errors import UsageError
+from manifest_runner.errors import ShotsFailed, UsageError
 
 H = TypeVar("H", bound=Hashable)
 
@@ -159,11 +159,11 @@ def make_timeline(manifest: Manifest, clips: Mapping[tuple[ShotId, int], Clip | 
     """Place every shot. `clips` are the takes that are there, or why one that was rendered is not; `asked` is the length in
     seconds that a shot asks for. Without a rate, the one that most of the clips in the cut have.
 
-    Raises `UsageError` where no clip is there, or where theirs is no rate for a timeline.
+    Raises `ShotsFailed` where no clip is there, and `UsageError` where most of them have a rate that no timeline has.
     """
     shown = [clip for shot in manifest.shots if isinstance(clip := clips.get((shot.id, shot.cut_take)), Clip)]
     if not shown:
-        raise UsageError("no shot of the cut has a clip yet", code="clips-missing")
+        raise ShotsFailed("no shot of the cut has a clip yet", code="clips-missing", hint="render first")
     chosen = commonest(clip.rate for clip in shown) if rate is None else rate
     if chosen not in RATES:
         raise UsageError(f"most clips have {chosen} frames a second, which is no rate of a timeline", code="bad-rate",

@@ -60,7 +60,9 @@ class _Document:
         offset = _time(self._sheet.code.start + row.placed.start, self._rate)
         if row.shown is None:
             gap = SubElement(spine, "gap", name=row.label, offset=offset, duration=_time(row.placed.length, self._rate))
-            _annotate(gap, row, start="0s", duration=_time(1, self._rate))
+            _note(gap, row)
+            _markers(gap, row, start="0s", duration=_time(1, self._rate))
+            _metadata(gap, row.facts)
             return
         if not row.others:
             self._clip(spine, row, row.shown, row.placed.first, row.placed.length, offset=offset)
@@ -102,12 +104,6 @@ class _Document:
             SubElement(self._resources, "format", id=name, frameDuration=_time(1, rate), width=str(size[0]),
                        height=str(size[1]))
         return name
-
-
-def _annotate(element: Element, row: Row, *, start: str, duration: str) -> None:
-    _note(element, row)
-    _markers(element, row, start=start, duration=duration)
-    _metadata(element, row.facts)
 
 
 def _note(element: Element, row: Row) -> None:

@@ -24,7 +24,7 @@ from manifest_runner.errors import MediaError
 from manifest_runner.views.escaping import node
 from tests.cutting import FOOTAGE, PLACES, SHOTS, WORDS, Footage, hostile, sheet
 
-NTSC24, NTSC30 = Fraction(24000, 1001), Fraction(30000, 1001)
+NTSC24, NTSC30, NTSC60 = Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)
 
 
 def places(timeline: otio.schema.Timeline, rate: Fraction = Fraction(24)) -> list[tuple[int, int, int | None]]:
@@ -83,7 +83,7 @@ def test_otio_uses_no_schema_that_readers_of_its_fifteenth_version_lack() -> Non
 
 
 @pytest.mark.parametrize(("rate", "start"), [(NTSC24, "01:00:00:00"), (NTSC30, "01:00:00;00"), (Fraction(25), "00:59:50:00"),
-                                             (Fraction(60), "10:00:00:00")])
+                                             (Fraction(60), "10:00:00:00"), (NTSC60, "09:59:59;59"), (NTSC30, "23:59:30:00")])
 def test_rates_and_start_codes_come_through_in_each_format(rate: Fraction, start: str) -> None:
     footage = {where: Footage(rate=rate, frames=2 * round(rate)) for where in FOOTAGE}
     made = sheet(footage=footage, start=start)

@@ -25,7 +25,7 @@ from manifest_runner.core.cut import (
 )
 from manifest_runner.core.model import Cut, Manifest, MediaFacts, Shot, ShotId
 from manifest_runner.core.timecode import RATES
-from manifest_runner.errors import UsageError
+from manifest_runner.errors import ShotsFailed, UsageError
 from tests.builders import FACTS, manifest_of
 from tests.cutting import Footage, locked
 
@@ -142,7 +142,7 @@ def test_a_rate_that_has_no_time_code_must_be_chosen() -> None:
 
 
 def test_no_clip_at_all_is_no_timeline() -> None:
-    with pytest.raises(UsageError) as error:
+    with pytest.raises(ShotsFailed) as error:
         placed("  - {id: A, prompt: x}\n", {})
     assert error.value.code == "clips-missing"
 

@@ -70,7 +70,8 @@ def next_steps(rows: Sequence[Standing], plan: Plan, manifest: str, *, draft: bo
     steps = _decisions(rows, manifest, draft=draft)
     todo = [row for row in rows if row.change.action is not Action.KEEP]
     if not todo:
-        return [*steps, *((command(verb, manifest, draft=draft), "") for verb in ("reel", "report") if verb in COMMANDS),
+        return [*steps, *((command(verb, manifest, draft=draft), "") for verb in ("reel", "report", "timeline")
+                          if verb in COMMANDS),
                 *_choices([row for row in rows if row.change.shot not in shared and not row.is_open], manifest, draft)]
     if all(_state(row) is JobState.IN_DOUBT or row.is_empty for row in todo):
         return steps

@@ -45,10 +45,8 @@ def timeline(manifest: str, kind: str | None, out: str | None, rate: str | None,
     try:
         cut = make_timeline(show.manifest, clips_of(project, show, plan_project(project, show)), rate=frames,
                             asked=lambda shot: asked_of(show, shot))
-    except UsageError as error:
-        if error.code != "clips-missing":
-            raise
-        raise ShotsFailed(error.message, code=error.code, hint="render first", next_commands=steps) from None
+    except ShotsFailed as error:
+        raise ShotsFailed(error.message, code=error.code, hint=error.hint, next_commands=steps) from None
     code = code_from(start_timecode, cut.rate)
     if code.start + cut.length > code.day:
         raise UsageError("the cut ends after 24:00:00:00, where time code ends", code="bad-timecode",
