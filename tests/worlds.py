@@ -138,9 +138,9 @@ async def _all_rest() -> None:
     if current_async_library() == "trio":
         await anyio.wait_all_tasks_blocked()
         return
-    while any(task._fut_waiter is None or task._fut_waiter.done()  # type: ignore[attr-defined] # as anyio's own looks, but that
+    while any(task._fut_waiter is None or task._fut_waiter.done()  # type: ignore[attr-defined] # noqa: ASYNC110 - as anyio's own
               for task in asyncio.all_tasks() if task is not asyncio.current_task()):
-        await asyncio.sleep(0)  # noqa: ASYNC110 - looks ten times a second only
+        await asyncio.sleep(0)  # that one looks ten times a second only
 
 
 class Believing:
