@@ -108,7 +108,7 @@ def repository(folder: Path) -> None:
     (folder / "plates" / "in.png").write_bytes(PNG + b"in")
 
 
-REEL, REPORT = "show.reel", "show.report.html"
+REEL, REPORT, CUT = "show.reel", "show.report.html", "show.otio"
 
 
 @pytest.fixture

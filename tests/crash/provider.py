@@ -23,13 +23,12 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import av
-from PIL import Image
 
 from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.simulator.books import key_hash
@@ -67,29 +66,37 @@ def books(address: str, key: str) -> dict[str, list[dict[str, Any]]]:
 # ── the provider itself ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def small_clip() -> bytes:
-    """The bytes of an MP4 of a few frames."""
+@cache
+def plain_clip(seconds: float, size: tuple[int, int]) -> bytes:
+    """The bytes of an MP4 that fits what was asked, and in which hardly anything is drawn: a bar that moves on grey."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=24)
-            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
             stream.options = {"preset": "ultrafast", "threads": "1"}
-            for _ in range(4):
-                container.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 64), (90, 40, 10)))))
+            for number in range(round(24 * seconds)):
+                frame = av.VideoFrame(*size, "yuv420p")
+                luma, *chroma = frame.planes
+                wide, at = luma.line_size, size[1] * number // round(24 * seconds)
+                bar = min(size[1] // 8, size[1] - at)
+                luma.update(b"\x60" * (wide * at) + b"\xb0" * (wide * bar) + b"\x60" * (wide * (size[1] - at - bar)))
+                for plane in chroma:
+                    plane.update(b"\x80" * plane.buffer_size)
+                container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         return path.read_bytes()
 
 
-def copier(clip: bytes) -> Any:
-    """A renderer that gives out `clip` with a mark of what it was asked to show."""
-
-    def render(body: Mapping[str, Any], shot: str, take: int, pictures: Mapping[str, bytes], to: Path) -> None:
-        seen = [hashlib.sha256(picture).hexdigest() for picture in pictures.values()]
-        mark = f"{shot}|{take}|{body['prompt']}|{seen}".encode()
-        to.write_bytes(clip + struct.pack(">I4s", 8 + len(mark), b"free") + mark)
-
-    return render
+def plainly(body: Mapping[str, Any], shot: str, take: int, pictures: Mapping[str, bytes], to: Path) -> None:
+    """A renderer that draws next to nothing, as long and as large as asked, with a mark of what it was asked to show."""
+    seen = [hashlib.sha256(picture).hexdigest() for picture in pictures.values()]
+    mark = f"{shot}|{take}|{body['prompt']}|{seen}".encode()
+    side = 1080 if body.get("resolution") == "1080p" else 720
+    across, down = map(int, str(body.get("aspect_ratio", "16:9")).split(":"))
+    size = (side * across // down, side) if across >= down else (side, side * down // across)
+    clip = plain_clip(float(body.get("duration", 5)), size)
+    to.write_bytes(clip + struct.pack(">I4s", 8 + len(mark), b"free") + mark)
 
 
 class Late:
@@ -148,7 +155,7 @@ async def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sweep-provider-") as folder:
         world = World(Settings(replay=asked.replay, speed=asked.speed, seed="sweep"))
-        simulator = Simulator(folder=Path(folder), clock=SystemClock(), world=world, render=copier(small_clip()))
+        simulator = Simulator(folder=Path(folder), clock=SystemClock(), world=world, render=plainly)
         simulator.app = Late(simulator)  # type: ignore[assignment]
         await serve("127.0.0.1", 0, simulator, ready=partial(print, flush=True))
 

@@ -1,6 +1,6 @@
 """The simulator on a port for whom pictures do not matter: `python -m tests.crash.small_clips FLAGS…`.
 
-It is `manifest-runner simulate` with the same flags, but each job gets a small clip with a mark of its own in the place of an
+It is `manifest-runner simulate` with the same flags, but each job gets a plain clip with a mark of its own in the place of an
 animatic: neither drawing nor decoding those is what the tests of money, limits and faults look at.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from manifest_runner.__main__ import main as command_line
 from manifest_runner.simulator import server
-from tests.crash.provider import copier, small_clip
+from tests.crash.provider import plainly
 
 
 @contextmanager
@@ -28,6 +28,6 @@ def small_simulator(folder: Path, rate: str = "", places: int = 0) -> Iterator[s
 
 
 if __name__ == "__main__":
-    server.animatic = copier(small_clip())
+    server.animatic = plainly
     sys.argv[1:1] = ["simulate"]
     command_line()
