@@ -2,7 +2,8 @@
 
 Three parts. Nothing here fails for being slow; ratios hold within one run, and CPU is counted, not time on the wall.
 
-1. On paper: the schedule in virtual time, generation after generation of jobs that learn from the ones before.
+1. On paper: the program's timetable and pace in virtual time, one flight after the other, each with what those before it have
+   learned.
 2. In flight: the simulator in a process of its own on a port, and in another one the program's engine, gateway and ledger.
    Jobs take 70-260 s as the simulator deals them; both clocks run `--speed` times faster, so that requests and CPU a second are
    so many times those of a real run. Clips are not drawn, fetched or kept. The peer looks every 5 s at every job. Requests, and
@@ -33,27 +34,28 @@ from typing import Any
 import anyio
 import httpx
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.gateway import CONNECTIONS, HttpGateway
-from manifest_runner.adapters.ledger import SqliteLedger
+from manifest_runner.adapters.ledger import REMEMBERED, SqliteLedger
 from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret
 from manifest_runner.adapters.webhook import WebhookListener
 from manifest_runner.cli.planner import plan_project
 from manifest_runner.cli.project import Project
+from manifest_runner.core import timetable
 from manifest_runner.core.lifecycle import Submitted
+from manifest_runner.core.lifetable import Kind
 from manifest_runner.core.model import Artifact, JobDocument, JobId, Lockfile, MediaFacts
 from manifest_runner.core.outcome import Ending
-from manifest_runner.core.polling import Experience, PollPolicy, next_wait, took
-from manifest_runner.engine import Options, Outside, execute, looking
+from manifest_runner.core.polling import PollPolicy
+from manifest_runner.engine import Options, Outside, execute
 from manifest_runner.errors import UsageError
 from manifest_runner.ports import SpendingLimits
 from manifest_runner.simulator.server import Simulator, serve
 from manifest_runner.simulator.world import Settings, World
-
-KINDS = [(seconds, size) for seconds in (5, 8, 10, 15) for size in ("720p", "1080p")]
-EVERY = 5.0
+from tests.paper import EVERY, KINDS, Flight, batch  # found from the checkout only
 
 
 class Faster(SystemClock):
@@ -123,7 +125,7 @@ async def fly(address: str, folder: Path, name: str, jobs: int, speed: float, wa
     policy = PollPolicy()
     if way == "fixed":
         policy = PollPolicy(rate=1e9)
-        looking.next_wait = lambda *_, jitter, **__: EVERY * (0.9 + 0.2 * jitter)  # the peer
+        timetable.next_wait = lambda *_, jitter, **__: EVERY * (0.9 + 0.2 * jitter)  # the peer
     left, figures = anyio.Event(), {"submitted": 0}
 
     def observe(_: object, what: object) -> None:
@@ -233,38 +235,24 @@ def delays(books: dict[str, Any], since: float, speed: float) -> list[float]:
     return sorted((at - due[name]) * speed for name, at in seen.items())
 
 
-def on_paper(generations: int = 5, jobs: int = 2000) -> None:
-    """The schedule alone, in virtual time, on the simulator's own durations and on narrower ones."""
-    chance, policy = random.Random(1), PollPolicy()
-
-    def wide(seconds: int, size: str) -> float:
-        share = seconds / 15 * (1.0 if size == "1080p" else 0.6)
-        return chance.triangular(70, 260, 70 + 190 * min(1.0, share))
-
-    def narrow(seconds: int, size: str) -> float:
-        return min(260.0, max(70.0, chance.lognormvariate(0, 0.2) * (80 + 8 * seconds + 40 * (size == "1080p"))))
-
+def on_paper() -> None:
+    """The schedule and the pace alone, in virtual time, on the simulator's own durations and on narrower ones."""
+    chance = random.Random(1)
     print("\non paper: requests a job, mean and 95th percentile of the delay in seconds, requests against every 5 s "
           "(target ≤ 0.4 at ≤ 3 s)")
-    for title, draw in (("as the simulator deals them", wide), ("narrower kinds", narrow)):
-        experience = Experience()
-        for generation in range(generations):
-            looks, fixed, late = 0, 0.0, []
-            for number in range(jobs):
-                kind = ("m", *map(str, KINDS[number % len(KINDS)]))
-                length, age, count, running = draw(*KINDS[number % len(KINDS)]), 0.0, 0, None
-                while age < length:
-                    running = age if count else None
-                    age += next_wait(policy, experience.of(kind), age=age, looks=count, jitter=chance.random())
-                    count += 1
-                seconds = took(policy, running, age, told=False)
-                if seconds is not None:
-                    experience.learn(kind, seconds)
-                looks, fixed = looks + count, fixed + length / EVERY + 0.5
-                late.append(age - length)
-            late.sort()
-            print(f"  {title:28} generation {generation + 1}: {looks / jobs:5.1f} {statistics.mean(late):5.2f} "
-                  f"{late[int(0.95 * jobs)]:5.2f}   {looks / fixed:.2f}")
+    for title, jobs, within, narrower, rate in (
+            ("500 in a minute", 500, 60, False, 200.0), ("2,000 in half a minute", 2000, 30, False, 200.0),
+            ("the same, narrower kinds", 2000, 30, True, 200.0), ("10,000 in two minutes", 10_000, 120, False, 200.0),
+            ("the same, 700 looks a second", 10_000, 120, False, 700.0)):
+        experience: list[tuple[Kind, float]] = []
+        for flight in ("learning from nothing", "with experience", "and once more")[:2 if jobs > 2000 else 3]:
+            flown = Flight(batch(jobs, within, chance, narrower=narrower), chance, policy=PollPolicy(rate=rate),
+                           experience=experience[-REMEMBERED:])
+            experience += flown.took
+            late = sorted(flown.late)
+            print(f"  {title:29} {flight:22} {flown.looks / jobs:5.1f} {flown.delay:6.2f} {late[int(0.95 * jobs)]:6.2f} "
+                  f"  {flown.requests:.2f}", flush=True)
+            title = ""
 
 
 def in_flight(jobs: int, speed: float, ways: str) -> None:

@@ -18,7 +18,7 @@ from manifest_runner.core.model import Action, JobId, JobState, MediaFacts, Rate
 from manifest_runner.core.modelcard import override
 from manifest_runner.core.outcome import Ending, Notice
 from manifest_runner.core.pace import Patience
-from manifest_runner.engine.looking import FRUITLESS
+from manifest_runner.core.timetable import FRUITLESS
 from manifest_runner.errors import AccountEmpty, Conflict, MediaError, Unauthorized
 from manifest_runner.ports import SpendingLimits
 from manifest_runner.simulator.world import Settings
@@ -551,6 +551,19 @@ async def test_a_budget_is_spent_in_the_order_of_the_cut(tmp_path: Path) -> None
         assert [outcome.key.shot for outcome in report.of(Ending.DONE)] == [f"S{n:02}" for n in range(7)]
         assert len(report.of(Ending.OVER_BUDGET)) == 43
         assert studio.jobs_made() == 7
+
+
+async def test_neither_takes_in_line_nor_jobs_at_the_gateway_need_a_task_each_nor_are_their_bytes_kept(tmp_path: Path) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n:03}, prompt: x{n}}}\n" for n in range(200))
+    async with Studio(folder=tmp_path, text=text, settings=Settings(speed=1e-3, seed="studio"), patience=40) as studio:
+        tasks: list[int] = []
+        studio.watch = lambda _key, _what: tasks.append(len(anyio.get_running_tasks()))
+        report = await studio.render()
+        assert set(endings(report).values()) == {Ending.UNFINISHED}
+        assert studio.jobs_made() == 200
+        assert max(tasks) < 120
+        assert report is not None
+        assert not any(outcome.job.intent.body for outcome in report.outcomes if outcome.job is not None)
 
 
 async def test_a_lockfile_that_cannot_be_written_stops_no_paid_job_and_is_said_at_the_end(tmp_path: Path) -> None:

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import pairwise
-from statistics import median
+from statistics import mean, median
 from typing import Any, cast
 
 import anyio
 import pytest
 import trio
 import trio.testing
+from anyio.abc import TaskGroup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifest_runner.core.model import Job, JobDocument, JobId, JobState
 from manifest_runner.core.polling import PollPolicy
-from manifest_runner.engine import Options, Outside
-from manifest_runner.engine.following import follow
-from manifest_runner.engine.looking import FRUITLESS, GRACE, Looks, Paced
+from manifest_runner.core.timetable import FRUITLESS
+from manifest_runner.engine import Outside
+from manifest_runner.engine.following import Following, Landing, record
+from manifest_runner.engine.looking import GRACE, WORKERS, Paced
 from manifest_runner.errors import JobNotFound, NotSent, Throttled
 from manifest_runner.ports import Departure, SpendingLimits
 from tests.builders import CARD
@@ -99,17 +102,18 @@ class World:
     seed: int = 1
     policy: PollPolicy = POLICY
     done: dict[str, tuple[float, Job]] = field(default_factory=dict)
+    tasks: TaskGroup = field(init=False)
+    news: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
         self.clock = Virtual(self.seed)
         self.gateway = Gateway(self.clock)
         self.paced = Paced(self.gateway, self.clock, self.policy.rate)
-        self.looks = Looks(self.clock, self.policy, CARD, self.paced)
         self.books = Books()
         self.ledger = InMemoryLedger(wall=lambda: 1_800_000_000.0, books=self.books)
         self.outside = Outside(provider=self.paced, ledger=self.ledger, clock=self.clock, **dict.fromkeys(
             ("store", "media", "downloads", "frames", "files", "lock", "rescue"), cast("Any", None)))
-        self.options = Options(limits=SpendingLimits(), poll=self.policy)
+        self.looks: Following[None] = Following(CARD, self.outside, self.policy, self.paced, self.tell, self.landed)
 
     async def start(self, name: str, lasts: float, *, fresh: bool = True) -> Job:
         """A job that the gateway has just taken and that lasts so long."""
@@ -121,9 +125,22 @@ class World:
             self.looks.accepted(wanted.external_task_id)
         return job
 
-    async def follow(self, job: Job) -> None:
-        ended, _ = await follow(job, CARD, self.outside, self.options, self.looks, lambda _event, _job: None)
-        self.done[str(job.job_id)] = (trio.current_time(), ended)
+    def follow(self, job: Job) -> None:
+        self.looks.follow(job, None)
+
+    def tell(self, _event: object, _job: Job) -> None: ...
+
+    def landed(self, landing: Landing[None]) -> None:
+        self.tasks.start_soon(self.land, landing)
+
+    async def land(self, landing: Landing[None]) -> None:
+        assert landing.error is None
+        job = landing.flight.job
+        if landing.event is not None:
+            job = await record(job, landing.event, self.outside, self.tell)
+        self.done[str(job.job_id)] = (trio.current_time(), job)
+        self.news.set()
+        self.news = anyio.Event()
 
     def delay(self, name: str) -> float:
         return self.done[name][0] - self.gateway.ends[name]
@@ -146,10 +163,15 @@ def world() -> World:
 @asynccontextmanager
 async def followed(world: World, *jobs: Job) -> AsyncIterator[None]:
     """Everything in the block happens while these jobs are followed; afterwards they are followed to their end."""
-    async with anyio.create_task_group() as tasks:
-        for job in jobs:
-            tasks.start_soon(world.follow, job)
-        yield
+    async with anyio.create_task_group() as looking:
+        looking.start_soon(world.looks.run)
+        async with anyio.create_task_group() as world.tasks:
+            for job in jobs:
+                world.follow(job)
+            yield
+            while {str(job.job_id) for job in jobs} - set(world.done):
+                await world.news.wait()
+        looking.cancel_scope.cancel()
 
 
 # ── by schedule ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,10 +182,11 @@ def test_what_a_run_sees_its_first_jobs_do_tells_when_to_look_at_the_next(world:
         for number in range(60):
             async with followed(world, await world.start(f"J{number}", 100 + number % 20)):
                 pass
-        early, late = (sum(len(world.gateway.looks(f"J{number}")) for number in some) for some in (range(8), range(40, 60)))
-        assert early / 8 > 10
-        assert late / 20 < 4
-        assert max(world.delay(f"J{number}") for number in range(60)) < 16
+        first, late = (mean(len(world.gateway.looks(f"J{number}")) for number in some) for some in (range(2), range(40, 60)))
+        assert first > 10
+        assert late < 5.5
+        assert max(world.delay(f"J{number}") for number in range(60)) < 12
+        assert mean(world.delay(f"J{number}") for number in range(40, 60)) < POLICY.narrow
 
     run(main)
 
@@ -174,7 +197,8 @@ def test_what_earlier_runs_saw_counts_from_the_first_job_on(world: World) -> Non
         async with followed(world, await world.start("A", 118)):
             pass
         assert world.gateway.looks("A")[0] > 95
-        assert len(world.gateway.looks("A")) <= 6
+        assert len(world.gateway.looks("A")) <= 7
+        assert world.delay("A") < 1.2 * POLICY.narrow
 
     run(main)
 
@@ -219,7 +243,7 @@ def test_a_429_stops_all_looks_for_as_long_as_it_says_and_makes_them_slower(worl
 
     async def main() -> None:
         world.gateway.trouble = trouble
-        async with followed(world, *[await world.start(f"J{number}", 120) for number in range(100)]):
+        async with followed(world, *[await world.start(f"J{number}", 120, fresh=False) for number in range(300)]):
             pass
         times = sorted(at for _, at in world.gateway.asked)
         told = next(at for at in times if at > 20)
@@ -338,9 +362,7 @@ def test_a_flood_of_hints_costs_three_looks_a_job_and_none_sooner_than_the_narro
         world = World()
         world.taught(*[120.0] * 20)
         jobs = [await world.start(f"J{number}", 125) for number in range(5)]
-        async with anyio.create_task_group() as tasks:
-            for job in jobs:
-                tasks.start_soon(world.follow, job)
+        async with followed(world, *jobs):
             while flood and len(world.done) < 5:
                 for job in jobs:
                     world.looks.hint(cast("JobId", job.job_id))
@@ -364,7 +386,7 @@ def test_once_webhooks_have_come_looks_become_a_safety_net_and_are_looks_again_w
         async with followed(world, await world.start("A", 40)):
             await anyio.sleep(41)
             world.looks.hint(JobId("A"))
-        assert world.looks.relied
+        assert world.looks.table.relied
         async with followed(world, await world.start("B", 200)):
             await anyio.sleep(201)
             world.looks.hint(JobId("B"))
@@ -373,7 +395,7 @@ def test_once_webhooks_have_come_looks_become_a_safety_net_and_are_looks_again_w
         async with followed(world, await world.start("C", 100)):
             pass
         assert world.delay("C") <= 1.1 * POLICY.net + 0.1, "the webhook stayed out: the net holds"
-        assert not world.looks.relied
+        assert not world.looks.table.relied
         async with followed(world, await world.start("D", 100)):
             pass
         assert world.delay("D") < 20
@@ -387,7 +409,7 @@ def test_hints_of_running_jobs_prove_nothing(world: World) -> None:
             await anyio.sleep(10)
             world.looks.hint(JobId("A"))
             await anyio.sleep(10)
-            assert not world.looks.relied
+            assert not world.looks.table.relied
 
     run(main)
 
@@ -445,9 +467,54 @@ def test_a_job_that_the_gateway_cannot_tell_about_slows_no_other(world: World) -
     async def main() -> None:
         jobs.extend([await world.start(f"j{number}", 60.0 + number % 30) for number in range(100)])
         world.gateway.trouble = lambda job, _now: Throttled("500", retry_after=None, status=500) if job == "j0" else None
-        async with anyio.create_task_group() as group:
-            for job in jobs:
-                group.start_soon(world.follow, job)
+        async with followed(world, *jobs):
+            pass
 
     run(main)
     assert median(world.delay(f"j{number}") for number in range(1, 100)) < 8
+
+
+# ── many at once ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_jobs_that_only_take_their_time_need_no_task_and_little_memory(world: World) -> None:
+    async def main() -> None:
+        jobs = [await world.start(f"J{number}", 300) for number in range(1000)]
+        async with anyio.create_task_group() as looking:
+            looking.start_soon(world.looks.run)
+            await anyio.wait_all_tasks_blocked()
+            tasks = trio.lowlevel.current_statistics().tasks_living
+            tracemalloc.start()
+            for job in jobs:
+                world.follow(job)
+            held = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
+            await anyio.sleep(40)
+            assert len(world.gateway.asked) > 500
+            assert trio.lowlevel.current_statistics().tasks_living == tasks
+            assert held / 1000 < 1024
+            looking.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_slow_gateway_is_asked_no_more_at_a_time_than_there_are_workers(world: World) -> None:
+    most = under_way = 0
+    ask = world.gateway.job
+
+    async def slowly(job_id: JobId) -> JobDocument:
+        nonlocal most, under_way
+        under_way += 1
+        most = max(most, under_way)
+        await anyio.sleep(20)
+        under_way -= 1
+        return await ask(job_id)
+
+    async def main() -> None:
+        world.gateway.job = slowly  # type: ignore[method-assign]
+        async with followed(world, *[await world.start(f"J{number}", 100, fresh=False) for number in range(100)]):
+            pass
+        assert most == WORKERS
+        assert {job.state for _, job in world.done.values()} == {JobState.SUCCEEDED}
+
+    run(main)

@@ -2,43 +2,27 @@
 
 Laws:
 
-- One rule: a job is looked at when a twentieth of those that ran as long should be over, as jobs of its kind have gone so far.
-  So the first look comes at the 5th percentile, looks come closer where most jobs end, and a job that outlives all others is
-  asked about less and less. No wait is longer than its lid, whatever was learned.
-- What is learned is how long the provider took, not when it was noticed: else each look would make the next one later. A job
-  that was over at its first look took less than that, and nobody knows how much; it counts as a tenth less, so that the first
-  look moves back to where a twentieth are over. Otherwise it would stay for ever where it was once too late.
+- One rule: a job is looked at once the delay that must be expected, as jobs of its kind have gone so far, comes to what a look
+  is worth. So the first look comes when some of them should be over, looks come closest where most jobs end, and a job that
+  outlives all others is asked about less and less. Hardly any rule has less delay for as many looks (`benchmarks/flight.py`).
+  No wait is longer than its lid, whatever was learned.
+- What is learned is when the provider was done, not when that was noticed, and jobs that still run teach, too
+  (`lifetable.py`). So no look makes the next one later, and a first batch is looked at by what it shows itself.
 - Waits are spread, so that jobs that left together are not asked about together.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from math import sqrt
 
-from manifest_runner.core.model import Request
-from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.core.lifetable import Kind, LifeTable
 
-Kind: TypeAlias = tuple[str, ...]
-"""What jobs are compared by: the model and the parameters that its price hangs on (resolution and duration)."""
-
-SHARE = 0.05
-"""The part of the jobs still running that may be over before anybody looks."""
-
-ENOUGH = 8
-"""Jobs of a kind from which its own schedule is believed."""
-
-MEMORY = 200
-"""Jobs of a kind that are remembered, the latest ones: providers change."""
-
-BACK = 0.9
-"""What a job took that was over at its first look, as a part of that wait."""
+BEFORE = 0.8
+"""A job that was over at its first look ended in the last part of that wait: after this much of it, for all that one knows."""
 
 # In units of the policy's `every`.
-_NARROW, _WIDE, _SLOW, _LID, _NET = 0.84, 1.8, 3.0, 36.0, 12.0
+_PRICE, _NARROW, _SLOW, _LID, _NET = 0.04, 0.6, 3.0, 36.0, 12.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +40,11 @@ class PollPolicy:
     rate: float = 200.0
 
     @property
+    def price(self) -> float:
+        """What one look is worth, in seconds of delay."""
+        return _PRICE * self.every
+
+    @property
     def narrow(self) -> float:
         """The shortest wait between two looks at one job, in seconds."""
         return _NARROW * self.every
@@ -70,93 +59,67 @@ class PollPolicy:
         """Seconds between looks while webhooks arrive: they are a safety net then."""
         return _NET * self.every
 
+    def unknown(self, age: float) -> float:
+        """The wait between two looks at jobs of which nothing is known, at an age; in seconds."""
+        return self.first if age < self.first else _between(self.every, age / 4, _SLOW * self.every)
 
-class Experience:
-    """How long the latest jobs of each kind took, in seconds."""
-
-    def __init__(self) -> None:
-        self._took: dict[Kind, list[float]] = {}
-        self._order: dict[Kind, deque[float]] = {}
-
-    def learn(self, kind: Kind, seconds: float) -> None:
-        """A job of this kind took so long. Also counts for its model as a whole."""
-        for name in (kind, kind[:1]):
-            took, order = self._took.setdefault(name, []), self._order.setdefault(name, deque())
-            if len(order) == MEMORY:
-                took.remove(order.popleft())
-            order.append(seconds)
-            insort(took, seconds)
-
-    def of(self, kind: Kind, enough: int = ENOUGH) -> Sequence[float]:
-        """What jobs of this kind took, sorted; of the whole model where fewer than `enough` are known; nothing where those are
-        too few."""
-        for name in (kind, kind[:1]):
-            took = self._took.get(name, ())
-            if len(took) >= enough:
-                return took
-        return ()
+    def guess(self, age: float) -> float:
+        """The chance to end within the next second that makes that wait the right one."""
+        return 2 * self.price / self.unknown(age) ** 2
 
 
-def kind_of(request: Request, card: ModelCard) -> Kind:
-    """The kind of a request: its model and what its price hangs on."""
-    return (request.model, *(str(request.params.get(name)) for name in (card.price.by, card.price.quantity)))
-
-
-def next_wait(policy: PollPolicy, took: Sequence[float], *, age: float, looks: int, jitter: float, crowd: float = 0.0,
+def next_wait(policy: PollPolicy, lives: LifeTable, kind: Kind, *, age: float, looks: int, jitter: float,
               known_age: bool = True) -> float:
-    """Seconds until the next look at a job.
+    """Seconds until the next look at a job of this kind.
 
-    `took` is what jobs of its kind took, sorted; `age` is how long ago it was accepted or, where `known_age` is false, how long
-    it has been followed; `looks` is how often it was asked about; `jitter` is in [0, 1). `crowd` is the least that a wait must
-    be so that all jobs together keep the pace of the process; a first look is not held to it, the pace itself is.
+    `age` is how long ago it was accepted or, where `known_age` is false, how long it has been followed; `looks` is how often it
+    was asked about; `jitter` is in [0, 1).
     """
-    if not known_age and looks == 0:
-        return policy.every * jitter  # a job of an earlier run may be over long ago
-    if not took:
-        wait = policy.first if looks == 0 else _between(policy.every, age / 4, _SLOW * policy.every)
-    elif not known_age:
-        wait = policy.every
+    if known_age:
+        wait = _between(min(policy.narrow, policy.first), _worth_it(policy, lives, kind, age), policy.lid)
+    elif looks:
+        wait = policy.every if lives.knows(kind) else policy.unknown(age)
     else:
-        wait = _learned(policy, took, age)
-    if looks:
-        wait = max(wait, crowd)
+        return policy.every * jitter  # a job of an earlier run may be over long ago
     return wait + min(0.1 * wait, policy.every / 2) * (2 * jitter - 1)
 
 
-def _learned(policy: PollPolicy, took: Sequence[float], age: float) -> float:
-    done = bisect_right(took, age)
-    if done == len(took):
-        return _between(policy.narrow, (age - took[-1]) / 4, _SLOW * policy.every)
-    wait = _due(took, done) - age
-    start = _due(took, 0) - age
-    return _between(policy.narrow, wait, policy.lid if start > policy.narrow else _WIDE * policy.every)
+def _worth_it(policy: PollPolicy, lives: LifeTable, kind: Kind, age: float) -> float:
+    """The wait after which the delay that must be expected comes to the price of a look; more than the lid where it does not.
 
-
-def _due(took: Sequence[float], done: int) -> float:
-    """The age at which `SHARE` of the jobs from place `done` on were over. Each of them stands for the middle of its part of
-    all jobs: else the fewer are known, the later the look would be."""
-    place = done + max(SHARE * (len(took) - done) - 0.5, 0.0)
-    low = int(place)
-    high = min(low + 1, len(took) - 1)
-    return took[low] + (place - low) * (took[high] - took[low])
+    Within a step of the life table a job ends at any moment as likely as at any other. So the chance that it is over grows
+    along a straight line, and the delay to be expected along a parabola.
+    """
+    risk, length = lives.risk(kind, policy.guess), lives.step
+    step = int(age / length)
+    left = (step + 1) * length - age  # of the step that it is in
+    wait = over = delay = 0.0
+    while wait <= policy.lid:
+        chance = risk(step)
+        slope = (1 - over) * chance / (length - chance * (length - left))
+        missing = policy.price - delay
+        if over * left + slope * left * left / 2 >= missing:
+            return wait + 2 * missing / (over + sqrt(over * over + 2 * slope * missing))
+        delay, over, wait = delay + over * left + slope * left * left / 2, over + slope * left, wait + left
+        step, left = step + 1, length
+    return wait
 
 
 def _between(least: float, value: float, most: float) -> float:
     return min(max(value, least), most)
 
 
-def took(policy: PollPolicy, running: float | None, over: float, *, told: bool) -> float | None:
-    """How long a job took, in seconds after it was accepted, as well as can be known.
+def ended_between(policy: PollPolicy, running: float | None, over: float, *, told: bool) -> tuple[float, float] | None:
+    """Between which ages a job ended, in seconds after it was accepted, as well as can be known.
 
     It was seen running at the age `running` (None: never) and over at `over`. `told`: a webhook caused that look, which is then
-    close to the truth. Else it ended between the two looks, and half way is right on average. None where they lie too far
-    apart to say anything.
+    close to the truth. None where the two looks lie too far apart to say anything.
     """
     if told:
-        return over
+        return over, over
     if running is None:
-        return BACK * over
-    return (running + over) / 2 if over - running <= 2 * policy.net else None
+        return BEFORE * over, over
+    return (running, over) if over - running <= 2 * policy.net else None
 
 
 def backoff(attempt: int, jitter: float, *, base: float = 0.5, most: float = 30.0) -> float:

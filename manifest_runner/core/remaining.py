@@ -15,12 +15,17 @@ Laws:
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
+from manifest_runner.core.lifetable import Kind
 from manifest_runner.core.model import Rate
+
+MEMORY = 200
+"""Jobs of a kind that are remembered, the latest ones: providers change."""
 
 PLAYS = 15
 """How often the run is played. Fewer where it is long: there the times even out by themselves."""
@@ -37,6 +42,32 @@ more: it is as likely to go on as it has been late."""
 
 # The two-dimensional golden ratio: its multiples fill the unit square as evenly as any fixed sequence does.
 _BY_TAKE, _BY_PLAY = 0.7548776662466927, 0.5698402909980532
+
+
+class Experience:
+    """How long the latest jobs of each kind took, in seconds."""
+
+    def __init__(self) -> None:
+        self._took: dict[Kind, list[float]] = {}
+        self._order: dict[Kind, deque[float]] = {}
+
+    def learn(self, kind: Kind, seconds: float) -> None:
+        """A job of this kind took so long. Also counts for its model as a whole."""
+        for name in (kind, kind[:1]):
+            took, order = self._took.setdefault(name, []), self._order.setdefault(name, deque())
+            if len(order) == MEMORY:
+                took.remove(order.popleft())
+            order.append(seconds)
+            insort(took, seconds)
+
+    def of(self, kind: Kind, enough: int) -> Sequence[float]:
+        """What jobs of this kind took, sorted; of the whole model where fewer than `enough` are known; nothing where those are
+        too few."""
+        for name in (kind, kind[:1]):
+            took = self._took.get(name, ())
+            if len(took) >= enough:
+                return took
+        return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,13 +14,13 @@ from enum import StrEnum
 from functools import partial
 
 from manifest_runner.core.lifecycle import HOLDING, Event, Failed, Intended, Missing, Progressed, Refused, Submitted, Succeeded
+from manifest_runner.core.lifetable import Kind, kind_of
 from manifest_runner.core.model import Action, Job, JobState, Manifest, Plan, Rate, Request, TakeKey
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Ending, Notice, Outcome, Queued
 from manifest_runner.core.pace import Patience
 from manifest_runner.core.planning import Where, upstream_frames
-from manifest_runner.core.polling import Experience, Kind, kind_of
-from manifest_runner.core.remaining import Pending, Remaining, remaining
+from manifest_runner.core.remaining import Experience, Pending, Remaining, remaining
 
 KNOWN = 3
 """Jobs of a kind from which one may guess how long others take."""

@@ -7,19 +7,32 @@ damaged in them was paid for as it is: after a second look it comes home, and th
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Generic, TypeVar
 
 import anyio
 
 from manifest_runner.core.lifecycle import Event, Failed, Missing, Progressed, Stored, Succeeded
-from manifest_runner.core.model import Artifact, Job, JobDocument, JobId, JobState, MediaFacts
+from manifest_runner.core.lifetable import kind_of
+from manifest_runner.core.model import Artifact, ExternalTaskId, Job, JobDocument, JobId, JobState, MediaFacts, Request
 from manifest_runner.core.modelcard import ModelCard, RemoteState, remote_state
-from manifest_runner.core.polling import backoff
-from manifest_runner.engine.looking import Looks
+from manifest_runner.core.polling import PollPolicy, backoff
+from manifest_runner.core.timetable import Watched
+from manifest_runner.engine.looking import Looks, Paced
 from manifest_runner.engine.submission import Tell
-from manifest_runner.engine.types import Options, Outside, Sources
-from manifest_runner.errors import DownloadError, JobNotFound, MediaError, NotSent, ProviderError, Throttled, Unauthorized
+from manifest_runner.engine.types import Outside, Sources
+from manifest_runner.errors import (
+    DownloadError,
+    JobNotFound,
+    ManifestRunnerError,
+    MediaError,
+    NotSent,
+    ProviderError,
+    Throttled,
+    Unauthorized,
+)
 
 NO_CLIP = "succeeded without a clip"
 """What is kept of a job that is billed and has nothing to fetch: only the provider can mend that."""
@@ -31,47 +44,116 @@ TOLD_EVERY = 600.0
 LARGEST_RAW = 16 * 1024
 """Characters that are kept of a document that nobody understands."""
 
+T = TypeVar("T")
 
-async def follow(job: Job, card: ModelCard, outside: Outside, options: Options, looks: Looks,
-                 tell: Tell) -> tuple[Job, JobDocument | None]:
-    """Ask about a job until it has ended, or until the run's patience has; return it with the last document seen."""
-    assert job.job_id is not None  # noqa: S101 - the state table: only submitted jobs are followed
-    lost, told, odd = 0, outside.clock.monotonic(), ""
-    with looks.watch(job) as watched:
-        while True:
-            await watched.turn()
-            try:
-                document = await outside.provider.job(job.job_id)
-            except JobNotFound:
-                lost += 1
-                if lost >= options.poll.missing_after:
-                    return await _record(job, Missing(), outside, tell), None
-                watched.running()
-                continue
-            except ProviderError as error:
-                if isinstance(error, Unauthorized) or (isinstance(error, NotSent) and error.permanent):
-                    raise
-                if watched.impatient:
-                    return job, None
-                watched.running()
-                if not (isinstance(error, Throttled) and error.everywhere):  # that one slows all questions down already
-                    said = (error.retry_after or 0.0) if isinstance(error, Throttled) else 0.0
-                    await outside.clock.sleep(max(said, backoff(min(watched.looks, 6), outside.clock.jitter())))
-                continue
-            lost = 0
-            event = event_of(document, card, job)
-            if not isinstance(event, Progressed):
-                seconds = watched.over(succeeded=isinstance(event, Succeeded))
-                event = replace(event, took=seconds) if isinstance(event, Succeeded) else event
-                return await _record(job, event, outside, tell), document
-            watched.running()
-            now = outside.clock.monotonic()
-            unheard = bool(event.raw) and document.status != odd
-            if unheard or (job.state is not JobState.RUNNING and document.status != "queued") or now - told > TOLD_EVERY:
-                odd = document.status if event.raw else odd
-                job, told = await _record(job, event, outside, tell), now
-            if watched.impatient:
-                return job, document
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Flight(Generic[T]):
+    """A job at the gateway; `what` is whatever its follower wants to find again when it has landed."""
+
+    job: Job
+    what: T
+    told: float  # when the ledger last heard of it
+    odd: str = ""  # a status that the ledger has heard of and nobody understands
+    lost: int = 0  # 404s in a row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landing(Generic[T]):
+    """The end of a flight: what has happened to the job, None where the run's patience is at its end; the last document that
+    the gateway showed; and what went wrong, where nobody can say more than that."""
+
+    flight: Flight[T]
+    event: Event | None = None
+    document: JobDocument | None = None
+    error: ManifestRunnerError | None = None
+
+
+class Following(Generic[T]):
+    """Asks about jobs until they have ended, or until the run's patience has. `tell` hears of what becomes durable on the way;
+    `landed` gets each job back, and records its end."""
+
+    def __init__(self, card: ModelCard, outside: Outside, policy: PollPolicy, paced: Paced, tell: Tell,
+                 landed: Callable[[Landing[T]], None]) -> None:
+        self._card = card
+        self._outside = outside
+        self._policy = policy
+        self._paced = paced
+        self._tell = tell
+        self._landed = landed
+        self._accepted: dict[ExternalTaskId, float] = {}
+        self._looks: Looks[Flight[T]] = Looks(outside.clock, policy, paced, self._look)
+        self.table = self._looks.table
+        self.run, self.hint = self._looks.run, self._looks.hint
+
+    def remember(self, durations: Iterable[tuple[Request, float]]) -> None:
+        """What earlier runs have seen: requests and how long they took, the latest last. Before anything is followed."""
+        self.table.lives.remember((kind_of(request, self._card), seconds) for request, seconds in durations)
+
+    def accepted(self, external_task_id: ExternalTaskId) -> None:
+        """The gateway has just taken this submission: its age is known from now on."""
+        self._accepted[external_task_id] = self._outside.clock.monotonic()
+
+    def follow(self, job: Job, what: T) -> None:
+        """Follow a job from now on."""
+        assert job.job_id is not None  # noqa: S101 - the state table: only submitted jobs are followed
+        flight = Flight(job=job, what=what, told=self._outside.clock.monotonic())
+        self._looks.follow(job.job_id, kind_of(job.intent.request, self._card), flight,
+                           accepted=self._accepted.pop(job.intent.external_task_id, None))
+
+    async def _look(self, watched: Watched[Flight[T]]) -> None:
+        """Ask about one job, and do what the answer says."""
+        flight = watched.what
+        try:
+            document = await self._paced.ask(watched.name)
+        except ProviderError as error:
+            self._went_wrong(watched, error)
+            return
+        flight.lost = 0
+        event = event_of(document, self._card, flight.job)
+        if not isinstance(event, Progressed):
+            seconds = self._looks.over(watched, succeeded=isinstance(event, Succeeded))
+            self._land(watched, replace(event, took=seconds) if isinstance(event, Succeeded) else event, document)
+            return
+        try:
+            await self._progressed(flight, document, event)
+        except ManifestRunnerError as error:
+            self._land(watched, error=error)
+            return
+        if self._looks.impatient(watched):
+            self._land(watched, None, document)
+        else:
+            self._looks.running(watched)
+
+    def _went_wrong(self, watched: Watched[Flight[T]], error: ProviderError) -> None:
+        if isinstance(error, JobNotFound):
+            watched.what.lost += 1
+            if watched.what.lost >= self._policy.missing_after:
+                self._land(watched, Missing())
+            else:
+                self._looks.unheard(watched)
+        elif isinstance(error, Unauthorized) or (isinstance(error, NotSent) and error.permanent):
+            self._land(watched, error=error)
+        elif self._looks.impatient(watched):
+            self._land(watched, None)
+        elif isinstance(error, Throttled) and error.everywhere:  # that one slows all questions down already
+            self._looks.unheard(watched)
+        else:
+            said = (error.retry_after or 0.0) if isinstance(error, Throttled) else 0.0
+            self._looks.unheard(watched, pause=max(said, backoff(min(watched.looks, 6), self._outside.clock.jitter())))
+
+    async def _progressed(self, flight: Flight[T], document: JobDocument, event: Progressed) -> None:
+        """Record that it still runs, where that is news."""
+        now, state = self._outside.clock.monotonic(), flight.job.state
+        unheard = bool(event.raw) and document.status != flight.odd
+        if unheard or (state is not JobState.RUNNING and document.status != "queued") or now - flight.told > TOLD_EVERY:
+            flight.odd = document.status if event.raw else flight.odd
+            flight.job, flight.told = await record(flight.job, event, self._outside, self._tell), now
+
+    def _land(self, watched: Watched[Flight[T]], event: Event | None = None, document: JobDocument | None = None, *,
+              error: ManifestRunnerError | None = None) -> None:
+        self.table.leave(watched)
+        self._landed(Landing(flight=watched.what, event=event, document=document, error=error))
 
 
 def event_of(document: JobDocument, card: ModelCard, job: Job) -> Progressed | Succeeded | Failed:
@@ -92,9 +174,10 @@ def _address(document: JobDocument) -> str | None:
     return next((output.url for output in document.outputs if output.type in ("video", "")), None)
 
 
-async def _record(job: Job, event: Event, outside: Outside, tell: Tell) -> Job:
+async def record(job: Job, event: Event, outside: Outside, tell: Tell) -> Job:
+    """Make what has happened to a job durable. What was intended stays as it is and is not held twice."""
     with anyio.CancelScope(shield=True):
-        job = await outside.ledger.record(job.intent.external_task_id, event)
+        job = replace(await outside.ledger.record(job.intent.external_task_id, event), intent=job.intent)
     tell(event, job)
     return job
 
@@ -103,7 +186,7 @@ async def collect(job: Job, document: JobDocument | None, name: str, outside: Ou
     """Bring a succeeded job's clip home to the path `name` and record it; raises `DownloadError` or `MediaError`."""
     assert job.job_id is not None  # noqa: S101 - only jobs that the gateway named succeed
     artifact = await bring(job.job_id, document, name, job.intent.external_task_id, outside)
-    return await _record(job, Stored(artifacts=(artifact,)), outside, tell)
+    return await record(job, Stored(artifacts=(artifact,)), outside, tell)
 
 
 async def bring(job_id: JobId, document: JobDocument | None, name: str, scratch_name: str, outside: Sources,

@@ -6,11 +6,12 @@ that does not fit) lets the jobs that are already paid for finish.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from manifest_runner.core.fingerprint import fingerprint
 from manifest_runner.core.lifecycle import IN_FLIGHT, UNFINISHED, Event, Submitted
@@ -20,6 +21,7 @@ from manifest_runner.core.model import (
     Change,
     Intent,
     Job,
+    JobDocument,
     JobId,
     JobState,
     LockEntry,
@@ -38,12 +40,12 @@ from manifest_runner.core.planning import Where, output_path, take_of, upstream_
 from manifest_runner.core.projection import entry_of
 from manifest_runner.core.requests import body_of, clip_frame_identity, task_id
 from manifest_runner.core.verdict import Judge, verdict_of
-from manifest_runner.engine.following import collect, follow
+from manifest_runner.engine.following import Following, Landing, collect, record
 from manifest_runner.engine.lockkeeper import LockKeeper
-from manifest_runner.engine.looking import Looks, Paced
+from manifest_runner.engine.looking import Paced
 from manifest_runner.engine.pictures import Pictures
 from manifest_runner.engine.restoring import Origin, restore
-from manifest_runner.engine.submission import Submissions, Tell
+from manifest_runner.engine.submission import Submissions
 from manifest_runner.engine.types import Halt, Options, Outside
 from manifest_runner.errors import (
     BudgetExceeded,
@@ -68,13 +70,29 @@ async def execute(plan: Plan, *, name: str, manifest: Manifest, card: ModelCard,
     return await run.all()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Aloft:
+    """What becomes of a take when its job has landed."""
+
+    change: Change
+    earlier: bool
+
+
+def _lean(job: Job) -> Job:
+    """A job without the bytes of its submission, once these have left: nobody needs them any more, and with pictures in them
+    they are megabytes. The ledger has them."""
+    if job.state is JobState.INTENDED or not job.intent.body:
+        return job
+    return replace(job, intent=replace(job.intent, body=b""))
+
+
 class _Run:
     def __init__(self, *, name: str, plan: Plan, manifest: Manifest, card: ModelCard, lockfile: Lockfile, outside: Outside,
                  options: Options, observe: Observer) -> None:
         self.name, self.plan, self.manifest, self.card = name, plan, manifest, card
         paced = Paced(outside.provider, outside.clock, options.poll.rate)
         self.outside, self.options, self.observe = replace(outside, provider=paced), options, observe
-        self.looks = Looks(outside.clock, options.poll, card, paced)
+        self.following: Following[_Aloft] = Following(card, self.outside, options.poll, paced, self._tell, self._landed)
         self.shots = {shot.id: shot for shot in manifest.shots}
         self.entries: Mapping[Where, LockEntry] = lockfile.entries
         self.jobs: dict[Where, Job] = {}
@@ -86,6 +104,8 @@ class _Run:
         self.ended = {where: anyio.Event() for where in ((change.shot, change.take) for change in plan.changes)
                       if where in awaited}
         self.outcomes: dict[Where, Outcome] = {}
+        self.all_ended = anyio.Event()
+        self.tasks = anyio.create_task_group()  # of takes that have something to do; those that are only followed need none
         self.halt: ManifestRunnerError | None = None
         self.places = {(change.shot, change.take): place for place, change in enumerate(plan.changes)}
         self.submissions = Submissions(card, self.outside, options, self._halted, self._halt, observe)
@@ -94,28 +114,44 @@ class _Run:
 
     async def all(self) -> Report:
         """Run every change; the lockfile is written whatever happens."""
-        self.jobs = {(job.intent.key.shot, job.intent.key.take): job for job in await self.outside.ledger.jobs(self.name)}
-        self.looks.remember(await self.outside.ledger.durations())
+        jobs = await self.outside.ledger.jobs(self.name)
+        self.jobs = {(job.intent.key.shot, job.intent.key.take): _lean(job) for job in jobs}
+        self.following.remember(await self.outside.ledger.durations())
         try:
             async with anyio.create_task_group() as keeping:
                 keeping.start_soon(self.keeper.run)
+                keeping.start_soon(self.following.run)
                 if self.outside.listener is not None:
-                    keeping.start_soon(self.outside.listener.run, self.looks.hint)
-                async with anyio.create_task_group() as group:
-                    for change in self.plan.changes:
-                        if change.action is Action.KEEP:
-                            self._keep(change)  # ten thousand kept takes need no task each
-                    todo = [change for change in self.plan.changes if change.action is not Action.KEEP]
-                    for change in todo:
-                        if change.action in _SUBMITTED and not upstream_frames(self.shots[change.shot]):
-                            self.submissions.line.join(self.places[change.shot, change.take])
-                    for change in todo:
-                        group.start_soon(self._take, change)
+                    keeping.start_soon(self.outside.listener.run, self.following.hint)
+                async with self.tasks:
+                    await self._start_all()
                 keeping.cancel_scope.cancel()
         finally:
             await self._write_lockfile()
         order = [self.outcomes[change.shot, change.take] for change in self.plan.changes]
         return Report(outcomes=tuple(order), halted=self.halt)
+
+    async def _start_all(self) -> None:
+        """Start every take that is not kept, and return when all have ended. What waits for nothing but its turn is called when
+        that is near: neither ten thousand kept takes nor ten thousand in line need a task each."""
+        for change in self.plan.changes:
+            if change.action is Action.KEEP:
+                self._keep(change)
+        in_line, others = [], []
+        for change in self.plan.changes:
+            if change.action in _SUBMITTED and not upstream_frames(self.shots[change.shot]):
+                in_line.append(change)
+                self.submissions.line.join(self.places[change.shot, change.take])
+            elif change.action is not Action.KEEP:
+                others.append(change)
+        for change in others:
+            self.tasks.start_soon(self._take, change)
+            await checkpoint()  # what is only followed from here on has no task by the time the next one starts
+        for change in in_line:
+            await self.submissions.line.called(self.places[change.shot, change.take])
+            self.tasks.start_soon(self._take, change)
+        if self.plan.changes:
+            await self.all_ended.wait()
 
     async def _write_lockfile(self) -> None:
         """The last write; where it fails everything is in the ledger all the same."""
@@ -136,10 +172,15 @@ class _Run:
         self.halt = self.halt or cause
 
     async def _take(self, change: Change) -> None:
-        """One change, from start to outcome. Errors of this program end the take, not the run."""
+        """One change, from its start to its outcome or until its job is followed."""
+        await self._go_on(change, self._act)
+
+    async def _go_on(self, change: Change, step: Callable[[TakeKey, Change], Awaitable[Outcome | None]]) -> None:
+        """A step of a take. It leads to an outcome or, where that is None, to a job that is followed until it has `_landed`.
+        Errors of this program end the take, not the run."""
         key = TakeKey(manifest=self.name, shot=change.shot, take=change.take)
         try:
-            outcome = await self._act(key, change)
+            outcome = await step(key, change)
         except BudgetExceeded as error:
             outcome = Outcome(key=key, action=change.action, ending=Ending.OVER_BUDGET, words=error.message)
         except Halt as error:
@@ -150,9 +191,11 @@ class _Run:
             outcome = self._failed(key, change, error)
         except ManifestRunnerError as error:
             outcome = self._failed(key, change, error)
+        self.submissions.line.leave(self._place(key))  # where it never came to its turn
+        if outcome is None:
+            return
         if outcome.ending is Ending.FAILED and self.options.fail_fast and self.halt is None:
             self.halt = ManifestRunnerError(f"{key.shot} failed, and --fail-fast was asked", code="fail-fast")
-        self.submissions.line.leave(self._place(key))  # where it never came to its turn
         outcome = self._with_verdict(change, outcome)
         self._end(key, outcome)
         self.observe(key, outcome)
@@ -191,8 +234,10 @@ class _Run:
         self.outcomes[where] = outcome
         if where in self.ended:
             self.ended[where].set()
+        if len(self.outcomes) == len(self.plan.changes):
+            self.all_ended.set()
 
-    async def _act(self, key: TakeKey, change: Change) -> Outcome:
+    async def _act(self, key: TakeKey, change: Change) -> Outcome | None:
         match change.action:
             case Action.DROP:
                 self.keeper.note(key, None)
@@ -206,7 +251,7 @@ class _Run:
             case _:
                 return await self._create(key, change)
 
-    async def _resume(self, key: TakeKey, change: Change) -> Outcome:
+    async def _resume(self, key: TakeKey, change: Change) -> Outcome | None:
         job, entry = self.jobs.get((key.shot, key.take)), change.entry
         if job is not None and entry is not None and job.state not in UNFINISHED and (
                 job.intent.external_task_id != entry.external_task_id):
@@ -228,7 +273,7 @@ class _Run:
             self.keeper.note(key, entry)
 
     def _learn(self, key: TakeKey, job: Job) -> None:
-        self.jobs[key.shot, key.take] = job
+        job = self.jobs[key.shot, key.take] = _lean(job)
         self._project(key, entry_of(job))
 
     def _charged(self, key: TakeKey) -> Decimal:
@@ -244,7 +289,7 @@ class _Run:
         self._project(key, replace(entry, outputs=(artifact, *entry.outputs[1:])))
         return Outcome(key=key, action=change.action, ending=Ending.DONE, artifact=artifact)
 
-    async def _create(self, key: TakeKey, change: Change) -> Outcome:
+    async def _create(self, key: TakeKey, change: Change) -> Outcome | None:
         shot = self.shots[key.shot]
         blocked = await self._upstream(shot)
         if blocked is not None:
@@ -258,18 +303,14 @@ class _Run:
         self.observe(key, Notice.WAITING)
         return await self._submit(key, change, intent)
 
-    async def _submit(self, key: TakeKey, change: Change, intent: Intent, *, recorded: bool = False) -> Outcome:
-        job = await self.submissions.submit(intent, self._place(key), self._teller(key), recorded=recorded)
+    async def _submit(self, key: TakeKey, change: Change, intent: Intent, *, recorded: bool = False) -> Outcome | None:
+        job = await self.submissions.submit(intent, self._place(key), self._tell, recorded=recorded)
         if job is None:
             return Outcome(key=key, action=change.action, ending=Ending.SKIPPED, words=_STOPPED)
         if job.state is JobState.STORED:  # another process was faster, or it was bought under an earlier plan
             self.jobs[key.shot, key.take] = job
             return await self._restore(key, change, entry_of(job))
-        outcome = await self._finish(key, change, job)
-        if job.intent.fingerprint == intent.fingerprint or outcome.ending is not Ending.DONE:
-            return outcome
-        words = "another run was rendering an earlier request of this take: that one is finished; run again for this one"
-        return replace(outcome, ending=Ending.UNFINISHED, words=words, artifact=None)
+        return await self._finish(key, change, job, earlier=job.intent.fingerprint != intent.fingerprint)
 
     async def _upstream(self, shot: Shot) -> str | None:
         """Wait for the clips that a shot takes frames from; the words for it where one of them did not come."""
@@ -317,30 +358,50 @@ class _Run:
             known.append(self.entries[where].attempt)
         return max(known, default=0)
 
-    def _teller(self, key: TakeKey) -> Tell:
+    def _tell(self, event: Event, job: Job) -> None:
         """Hears of each durable event: keeps the job, the lockfile and the observer in step with the ledger."""
+        if isinstance(event, Submitted):
+            self.following.accepted(job.intent.external_task_id)
+        self._learn(job.intent.key, job)
+        self.observe(job.intent.key, event)
 
-        def tell(event: Event, job: Job) -> None:
-            if isinstance(event, Submitted):
-                self.looks.accepted(job.intent.external_task_id)
-            self._learn(key, job)
-            self.observe(key, event)
-
-        return tell
-
-    async def _finish(self, key: TakeKey, change: Change, job: Job) -> Outcome:
-        """Bring a job that has left to its end, from whatever state it is in."""
+    async def _finish(self, key: TakeKey, change: Change, job: Job, *, earlier: bool = False) -> Outcome | None:
+        """Bring a job that has left to its end, from whatever state it is in; None where it is followed from here on. `earlier`
+        says that it is a job of another request than the one of the plan."""
         self._learn(key, job)
-        tell, document = self._teller(key), None
-        try:
-            if job.state in (JobState.SUBMITTED, JobState.RUNNING, JobState.MISSING):
-                job, document = await follow(job, self.card, self.outside, self.options, self.looks, tell)
-        finally:
-            self.submissions.freed()
+        if job.state in (JobState.SUBMITTED, JobState.RUNNING, JobState.MISSING):
+            self.following.follow(_lean(job), _Aloft(change=change, earlier=earlier))
+            return None
+        self.submissions.freed()
+        return await self._home(key, change, job, None, earlier=earlier)
+
+    def _landed(self, landing: Landing[_Aloft]) -> None:
+        """A job is followed no more; its take goes on in a task again."""
+        aloft = landing.flight.what
+
+        async def land(key: TakeKey, change: Change) -> Outcome | None:
+            job = landing.flight.job
+            try:
+                if landing.error is not None:
+                    raise landing.error
+                if landing.event is not None:
+                    job = await record(job, landing.event, self.outside, self._tell)
+            finally:
+                self.submissions.freed()
+            return await self._home(key, change, job, landing.document, earlier=aloft.earlier)
+
+        self.tasks.start_soon(self._go_on, aloft.change, land)
+
+    async def _home(self, key: TakeKey, change: Change, job: Job, document: JobDocument | None, *, earlier: bool) -> Outcome:
+        """What a job leaves that is followed no more: its clip, where there is one."""
         if job.state is JobState.SUCCEEDED:
             self.observe(key, Notice.DOWNLOADING)
-            job = await collect(job, document, output_path(self.manifest, key.shot, key.take), self.outside, tell)
-        return self._outcome(key, change, job)
+            job = await collect(job, document, output_path(self.manifest, key.shot, key.take), self.outside, self._tell)
+        outcome = self._outcome(key, change, job)
+        if not earlier or outcome.ending is not Ending.DONE:
+            return outcome
+        words = "another run was rendering an earlier request of this take: that one is finished; run again for this one"
+        return replace(outcome, ending=Ending.UNFINISHED, words=words, artifact=None)
 
     def _outcome(self, key: TakeKey, change: Change, job: Job) -> Outcome:
         ending, words = {

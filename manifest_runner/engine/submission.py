@@ -9,7 +9,7 @@ doubt. `departure.py` is the moment between the two.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -250,6 +250,8 @@ class _Attempt:
 
     def admitted(self, admission: Admitted) -> None:
         job = admission.job
+        if job.intent == self.intent:
+            job = replace(job, intent=self.intent)  # the ledger has read it anew, and it need not be held twice
         self.certain = self.certain and admission.fresh and job.intent.external_task_id == self.intent.external_task_id
         self.job, self.intent = job, job.intent
 
@@ -280,7 +282,7 @@ async def _record(job: Job, event: Event, outside: Outside) -> Job:
     """Make the fate of a submission durable. Where that fails nothing more may leave; and a job id, which is money, must reach
     a person and the next run some other way."""
     try:
-        return await outside.ledger.record(job.intent.external_task_id, event)
+        return replace(await outside.ledger.record(job.intent.external_task_id, event), intent=job.intent)
     except ManifestRunnerError as error:  # also where the states do not allow it: somebody has given it up meanwhile
         if not isinstance(event, Submitted):
             raise Halt(error) from None

@@ -123,7 +123,7 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 
 def test_make_submits_each_take_once_and_after_an_edit_exactly_what_depends_on_it(studio: Studio) -> None:
     """One story, since its beginning, at which everything is rendered, takes longest."""
-    assert studio.made("show.all") == [*TAKES, REEL, REPORT]
+    assert studio.made("show.all") == [*TAKES, CUT, REEL, REPORT]
     assert studio.new() == TAKES
     totals = books(studio.address)["totals"]
     assert (totals["duplicates"], totals["throttled"], totals["crowded"]) == (0, 0, 0), "the limits hold over all processes"
@@ -145,9 +145,9 @@ def test_make_submits_each_take_once_and_after_an_edit_exactly_what_depends_on_i
         "of an include, and one clip is asked for: F can wait")
     assert (studio.made(), studio.new()) == (["F_t1"], ["F_t1"])
     studio.edit("looks/words.j2", "rain{%", "hail{%")
-    assert (studio.made("show.all"), studio.new()) == (["D_t1", REEL, REPORT], ["D_t1"]), "of a template"
+    assert (studio.made("show.all"), studio.new()) == (["D_t1", CUT, REEL, REPORT], ["D_t1"]), "of a template"
     studio.edit("show.yaml", "in: 0.25", "in: 0.5")
-    assert (studio.made("show.all"), studio.new()) == ([REEL, REPORT], []), "of how a clip is cut"
+    assert (studio.made("show.all"), studio.new()) == ([CUT, REEL, REPORT], []), "of how a clip is cut"
     studio.edit("show.yaml", "version: 1", "# a word\nversion: 1")
     assert studio.made() == studio.new() == [], "of a comment"
     (studio.folder / "looks" / "words.j2").unlink()
@@ -340,6 +340,6 @@ def test_the_makefile_of_the_manifests_draws_a_draft_and_nothing_twice(tmp_path:
     words = ["-C", "manifests", "SHOWS=first"]
     studio.make(*words, "-j2")
     assert [path.name for path in sorted((tmp_path / "manifests" / "renders").iterdir())] == [
-        "first.draft", "first.draft.reel.mp4", "first.draft.report.html"]
+        "first.draft", "first.draft.otio", "first.draft.reel.mp4", "first.draft.report.html"]
     assert studio.make(*words, "-q") == ""
     assert studio.make(*words) == "make: Nothing to be done for 'drafts'.\n"

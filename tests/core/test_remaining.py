@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifest_runner.core.model import Rate
-from manifest_runner.core.remaining import Pending, Remaining, remaining
+from manifest_runner.core.remaining import MEMORY, Experience, Pending, Remaining, remaining
 
 SECONDS = st.floats(0.5, 500)
 LEARNED = st.lists(SECONDS, min_size=1, max_size=8).map(sorted)
@@ -148,3 +148,30 @@ def test_without_a_limit_of_places_a_longer_chain_never_makes_it_shorter(takes: 
                                                                          rate: Rate | None) -> None:
     one_more = [*takes, Pending(took=took, after=(len(takes) - 1,))]
     assert longer(remaining(one_more), remaining(takes))
+
+
+# ── what is learned ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+KIND = ("m", "720p", "5")
+
+
+def test_too_few_jobs_teach_nothing_and_then_the_models_other_jobs_stand_in() -> None:
+    experience = Experience()
+    for _ in range(7):
+        experience.learn(KIND, 100)
+    assert experience.of(KIND, 8) == ()
+    experience.learn(("m", "1080p", "10"), 200)
+    assert len(experience.of(KIND, 8)) == 8
+    assert len(experience.of(("m", "1080p", "10"), 8)) == 8
+    experience.learn(KIND, 100)
+    assert list(experience.of(KIND, 8)) == [100] * 8
+    assert experience.of(("other", "720p", "5"), 8) == ()
+
+
+@given(st.lists(st.integers(1, 1000), max_size=3 * MEMORY))
+def test_only_the_latest_are_remembered_in_order_of_length(seconds: list[int]) -> None:
+    experience = Experience()
+    for each in seconds:
+        experience.learn(KIND, each)
+    assert list(experience.of(KIND, 8)) == (sorted(seconds[-MEMORY:]) if len(seconds) >= 8 else [])

@@ -85,7 +85,7 @@ BUGS = (
     bug("clip-recorded-before-stored", "a download that fails is never tried again, and its clip is paid for",
         "engine/following.py", "    artifact = await bring(job.job_id, document, name, job.intent.external_task_id, outside)\n",
         "    hope = Artifact(path=name, sha256='0' * 64, bytes=0, media=None)\n"
-        "    await _record(job, Stored(artifacts=(hope,)), outside, tell)\n"
+        "    await record(job, Stored(artifacts=(hope,)), outside, tell)\n"
         "    artifact = await bring(job.job_id, document, name, job.intent.external_task_id, outside)\n",
         ENGINE + "test_a_download_that_never_works_is_kept_for_the_next_run"),
     bug("truncated-clip-taken", "half a clip is stored, and its address expires",
@@ -147,17 +147,14 @@ BUGS = (
 
     # ── what an answer about a job means ──────────────────────────────────────────────────────────────────────────────
     bug("released-on-404", "a job that the gateway forgets for a while is bought again",
-        "engine/following.py", "return await _record(job, Missing(), outside, tell), None",
-        'return await _record(job, Failed(words="it is gone"), outside, tell), None',
+        "engine/following.py", "self._land(watched, Missing())", 'self._land(watched, Failed(words="it is gone"))',
         ENGINE + "test_a_job_that_the_gateway_forgets_is_missing_and_never_submitted_again"),
     bug("unknown-status-taken-for-failed", "a new word of the gateway's makes the program buy again",
         "core/modelcard.py", "return card.jobs.states.get(status.strip().lower(), RemoteState.UNKNOWN)",
         "return card.jobs.states.get(status.strip().lower(), RemoteState.FAILED)",
         ENGINE + "test_a_poll_that_goes_wrong_for_a_while_costs_nothing"),
     bug("out-of-patience-taken-for-failed", "a slow job is bought again by the next run",
-        "engine/following.py", "            if watched.impatient:\n                return job, document\n",
-        "            if watched.impatient:\n"
-        '                return await _record(job, Failed(words="too slow"), outside, tell), document\n',
+        "engine/following.py", "self._land(watched, None, document)", 'self._land(watched, Failed(words="too slow"), document)',
         ENGINE + "test_a_job_that_never_ends_is_left_to_a_later_run"),
     bug("estimate-taken-for-the-charge", "the books say less than was paid",
         "engine/following.py", "return Succeeded(charged=document.credits_charged,",
