@@ -36,6 +36,10 @@ LINES: Mapping[str, tuple[str, ...]] = {
     "abandon": ("abandon", "show.yaml", "Z"), "report": ("report", "show.yaml", "--draft"),
     "reel": ("reel", "show.yaml", "--draft"), "lock": ("lock", "show.yaml", "--check", "--draft"),
     "merge": ("merge", "none", "none", "none"), "models": ("models", "--json"), "schema": ("schema", "plan"),
+    "retake": ("retake", "show.yaml", "A", "--dry-run"), "circle": ("circle", "show.yaml", "Z:1"),
+    "timeline": ("timeline", "show.yaml", "--format", "fcpx"), "make": ("make", "show.yaml", "--draft"),
+    "import": ("import", "none.csv"), "export": ("export", "show.yaml", "--csv"), "graph": ("graph", "show.yaml"),
+    "pull": ("pull", "show.yaml"), "push": ("push", "show.yaml"), "verify": ("verify", "show.yaml"), "gc": ("gc", "--dry-run"),
     "completion": ("completion", "bash"), "simulate": ("simulate", "--host", "192.0.2.1"),
 }
 """A line for each command. They are run in this order in one folder: from `render` on there is what a draft leaves behind."""

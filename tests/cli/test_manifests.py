@@ -47,7 +47,7 @@ def test_the_same_manifest_runs_unchanged_against_a_gateway_on_a_port(show: Path
         totals = books(address)["totals"]
         assert (totals["jobs"], totals["credits_charged"], totals["duplicates"]) == (14, 1276, 0)
         assert (
-            run(show, "status", "manifests/monsoon.yaml").out.splitlines()[0].startswith("14 of 14 takes done. 1,276 credits")
+            "\n14 of 14 takes done. 1,276 credits" in run(show, "status", "manifests/monsoon.yaml").out
         )
         assert run(show, "lock", "manifests/monsoon.yaml", "--check").code == 0
 
