@@ -52,6 +52,17 @@ def test_nothing_is_due_where_nothing_is_followed_and_a_job_that_left_is_not_loo
     assert told.table.take(1e9) is None
 
 
+def test_where_a_gateway_gives_two_submissions_one_job_each_of_them_is_followed() -> None:
+    told = Told()
+    told.follow("A", fresh=False, jitter=0.1)
+    told.follow("A", fresh=False, jitter=0.2)
+    told.table.leave(told.next())
+    other = told.next()
+    assert told.table.hint(JobId("A"), told.now) is other
+    told.table.leave(other)
+    assert told.table.opens(told.now) is None
+
+
 def test_what_is_due_first_comes_first_and_stands_aside_while_it_is_asked_about() -> None:
     told = Told()
     for jitter, name in ((0.9, "C"), (0.1, "A"), (0.5, "B")):
