@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +93,9 @@ def test_what_nobody_could_send_is_refused_wherever_it_is_named(tmp_path: Path) 
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
-    out = io.BytesIO()
-    Image.new("1", (60_000, 60_000)).save(out, "PNG")
-    (tmp_path / "a.png").write_bytes(out.getvalue())
+    bomb = picture(tmp_path, "a.png", (8, 8))
+    content = bomb.read_bytes()
+    bomb.write_bytes(content[:16] + (60_000).to_bytes(4, "big") * 2 + content[24:])
     with pytest.raises(InvalidInput) as caught:
         load(tmp_path, "  - {id: A, prompt: x, first_frame: a.png}\n")
     (item,) = caught.value.diagnostics

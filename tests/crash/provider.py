@@ -68,15 +68,15 @@ def books(address: str, key: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def small_clip() -> bytes:
-    """The bytes of an MP4 of a few frames."""
+    """The bytes of an MP4 of a second at 720p and two frames: as asked, and nothing to decode."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         with av.open(str(path), "w") as container:
-            stream = container.add_stream("libx264", rate=24)
-            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            stream = container.add_stream("libx264", rate=2)
+            stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
             stream.options = {"preset": "ultrafast", "threads": "1"}
-            for _ in range(4):
-                container.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 64), (90, 40, 10)))))
+            for colour in ((90, 40, 10), (190, 140, 110)):
+                container.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (1280, 720), colour))))
             container.mux(stream.encode(None))
         return path.read_bytes()
 
