@@ -1,10 +1,10 @@
 """What the ways of pictures cost and lose: `python benchmarks/frames.py [--seconds N] [--runs N]`.
 
-Joins: a chain of animatics, each begun on the exact last frame of the one before, as a draft does it. The last frame of one clip is
-held against the first frame of the next, without the slates, and so is what a chain makes of the colours.
+Joins: a chain of animatics, each begun on the exact last frame of the one before, as a draft does it. The last frame of one
+clip is held against the first frame of the next, without the slates, and so is what a chain makes of the colours.
 
-Looks: what it costs to look at every frame of a clip that came home, in milliseconds for each second of it, beside decoding it alone
-and beside reading its packets, in turn in one process.
+Looks: what it costs to look at every frame of a clip that came home, in milliseconds for each second of it, beside decoding it
+alone and beside reading its packets, in turn in one process.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -101,10 +102,9 @@ def main() -> None:
         clips = {size: chain(folder, size, asked.seconds) for size in ("720p", "1080p")}
         print(f"\njoins of {LINKS} links                PSNR dB        largest     lean of red, green, blue a link")
         for size, found in clips.items():
-            joins = [join(before, after) for before, after in zip(found, found[1:], strict=False)]
-            lean = [sum(leans[band] for _, _, leans in joins) / LINKS for band in range(3)]
-            print(f"  {size:28} {min(j[0] for j in joins):.1f} to {max(j[0] for j in joins):.1f}   {max(j[1] for j in joins):7}     "
-                  + ", ".join(f"{value:+.3f}" for value in lean))
+            decibels, largest, leans = zip(*(join(before, after) for before, after in pairwise(found)), strict=True)
+            lean = ", ".join(f"{sum(link[band] for link in leans) / LINKS:+.3f}" for band in range(3))
+            print(f"  {size:28} {min(decibels):.1f} to {max(decibels):.1f}   {max(largest):7}     {lean}")
         print("\nCPU ms for each second of a clip     packets   decoding   looking   looking / decoding")
         looked = {f"animatic, {size}": found[0] for size, found in clips.items()}
         looked |= {f"grain, {height}p": noisy(folder / f"grain{height}.mp4", (width, height), asked.seconds)
