@@ -74,7 +74,7 @@ BUGS = (
         "adapters/lockwriter.py", "write_atomically(self._path, wanted)", "self._path.write_bytes(wanted)",
         ORDER + "test_a_lockfile_is_whole_on_disk_before_it_gets_its_name"),
     bug("lockfile-left-behind", "a clone without the ledger buys again what a killed run had finished",
-        "cli/rendering.py", "        behind = lagging(planned)\n", "        behind = lagging(planned) and {}\n",
+        "cli/planner.py", "    behind = lagging(planned)\n", "    behind = lagging(planned) and {}\n",
         "tests/cli/test_commands.py::"
         "test_a_lockfile_that_a_kill_left_behind_the_ledger_is_noticed_and_caught_up_though_nothing_is_to_do"),
     bug("clip-not-synced", "the ledger says stored, and a power cut leaves an empty clip",
