@@ -42,6 +42,7 @@ bench: $(DEV) ## The figures that the README quotes
 	$(BIN)/python benchmarks/templates.py
 	$(BIN)/python benchmarks/remaining.py
 	$(BIN)/python benchmarks/reel.py
+	$(BIN)/python benchmarks/frames.py
 
 sweep: $(DEV) ## Kills at every system call, planted bugs, the state machine at length (half an hour)
 	$(BIN)/python -m tests.crash.sweep --kills 1000 --every --delays

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -14,7 +16,7 @@ import trio
 
 from manifest_runner.adapters.gateway import HttpGateway
 from manifest_runner.adapters.lockwriter import read_lockfile
-from manifest_runner.core.model import Action, JobId, JobState, MediaFacts, Rate
+from manifest_runner.core.model import Action, JobId, JobState, Measured, MediaFacts, Rate
 from manifest_runner.core.modelcard import override
 from manifest_runner.core.outcome import Ending, Notice
 from manifest_runner.core.pace import Patience
@@ -372,6 +374,50 @@ async def test_a_clip_that_cannot_be_decoded_is_fetched_again_and_never_stored(
         await studio.render()
         assert studio.done()
         assert len(looked_at) == 3 + 1
+
+
+async def test_a_clip_of_which_not_all_decodes_is_fetched_once_more_and_then_comes_home_with_a_word_about_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[Path] = []
+
+    async def probe(_: Believing, clip: Path) -> MediaFacts:
+        looked_at.append(clip)
+        return replace(FACTS, measured=Measured(decoded=120 if "C_t1" in clip.name else 80, black=0.0, still=0.0))
+
+    monkeypatch.setattr(Believing, "probe", probe)
+    async with Studio(folder=tmp_path, text=THREE) as studio:
+        report = await studio.render()
+        assert report is not None
+        words = {outcome.key.shot: outcome.verdict and outcome.verdict.words for outcome in report.outcomes}
+        assert words == {"A": "40 of its 120 frames are damaged", "B": "40 of its 120 frames are damaged", "C": None}
+        assert len(looked_at) == 2 + 2 + 1
+        assert studio.done()
+        assert studio.jobs_made() == 3
+        lock, _ = read_lockfile(studio.lock_path, "lock")
+        assert [entry.verdict is not None for _, entry in sorted(lock.entries.items())] == [True, True, False]
+
+
+async def test_what_is_other_than_asked_is_news_in_the_run_that_brings_it_and_in_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def black(_: Believing, clip: Path) -> MediaFacts:
+        return replace(FACTS, measured=Measured(decoded=120, black=float("A_t1" in clip.name), still=0.0))
+
+    monkeypatch.setattr(Believing, "probe", black)
+    async with Studio(folder=tmp_path, text=THREE) as studio:
+        first = await studio.render()
+        await studio.render()  # nothing is left to do
+        (tmp_path / "renders" / "A_t1.mp4").unlink()
+        from_store = await studio.render()
+        (tmp_path / "renders" / "A_t1.mp4").unlink()
+        shutil.rmtree(tmp_path / "objects")
+        from_job = await studio.render()
+        for report, news in ((first, ["A"]), (from_store, []), (from_job, [])):
+            assert report is not None
+            assert [outcome.key.shot for outcome in report.outcomes if outcome.found] == news
+            assert [outcome.key.shot for outcome in report.outcomes if outcome.verdict is not None] == ["A"]
+        assert studio.jobs_made() == 3
 
 
 async def test_what_was_charged_is_what_the_job_says_not_what_was_estimated(tmp_path: Path) -> None:

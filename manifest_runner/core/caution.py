@@ -1,8 +1,8 @@
 """Which changes to a model card a repository may make by itself, and which only its operator.
 
 A repository's configuration arrives in pull requests. By itself it may make a card more careful, or change what is shown:
-higher prices, ids that only label, camera words, advice, the tolerance of a clip's length. Everything else could spend too much
-(a price below the real one reserves too little), pay twice (`replays`), reach further (`path`) or never end (patterns).
+higher prices, ids that only label, camera words, advice, what lets a clip pass without a word. Everything else could spend too
+much (a price below the real one reserves too little), pay twice (`replays`), reach further (`path`) or never end (patterns).
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from manifest_runner.core.model import Json, JsonObject
 from manifest_runner.core.modelcard import IdMeaning, ModelCard, in_full, merged
 
 Path = tuple[str, ...]
-_FREE: tuple[Path, ...] = (("camera", "words"), ("advice",), ("clip", "tolerance"))
+_FREE: tuple[Path, ...] = (
+    ("camera", "words"), ("advice",), ("frames", "picture", "min_side"), ("frames", "picture", "max_ratio"),
+    *(("clip", name) for name in ("tolerance", "frame_rates", "black", "still")),
+)
 
 
 def split(card: ModelCard, changes: JsonObject) -> tuple[dict[str, Json], dict[Path, Json]]:

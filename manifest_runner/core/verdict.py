@@ -39,7 +39,6 @@ LONGEST = 1_000_000
 _BY_REQUEST = frozenset({"duration", "size", "proportions", "frame-rate"})
 """Codes of what follows from facts that every lockfile holds."""
 
-
 _RATIO = re.compile(r"([1-9][0-9]{0,5}):([1-9][0-9]{0,5})")
 
 

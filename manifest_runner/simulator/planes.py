@@ -15,7 +15,7 @@ from manifest_runner.errors import MediaError, MissingExtra
 try:
     import av
     from av.video.frame import PictureType
-    from av.video.reformatter import ColorRange, Colorspace, Interpolation
+    from av.video.reformatter import ColorRange, Colorspace
     from PIL import Image
 except ImportError as missing:
     raise MissingExtra("video", "drawing an animatic") from missing
@@ -23,16 +23,13 @@ except ImportError as missing:
 Planes: TypeAlias = tuple[Image.Image, Image.Image, Image.Image]
 """Y at full size, then U and V at half of it."""
 
-_EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INP
-"""Without these, swscale makes every picture a little darker than it is, and each link of a chain darker still."""
-
 BT709 = 1  # the number of H.264's VUI for primaries, transfer and matrix alike
 
 
 def to_planes(picture: Image.Image) -> Planes:
     """The planes of an RGB picture of even size."""
     frame = av.VideoFrame.from_bytes(picture.convert("RGBA").tobytes(), *picture.size).reformat(
-        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, interpolation=_EXACT)
+        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
     y, u, v = (Image.frombytes("L", (plane.width, plane.height), bytes(plane), "raw", "L", plane.line_size)
                for plane in frame.planes)
     return y, u, v

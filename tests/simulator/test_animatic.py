@@ -7,13 +7,16 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
+from manifest_runner.adapters.media import probe
 from manifest_runner.errors import MediaError
 from manifest_runner.simulator.animatic import Brief, brief_of, frame_size, render
+from manifest_runner.simulator.clips import FLAW, animatic
 from manifest_runner.simulator.motion import Move, held_back, move_of, view
 from manifest_runner.simulator.painting import framing, paint
 from manifest_runner.simulator.places import PLACES
@@ -404,3 +407,16 @@ except MissingExtra as error:
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "pip install 'manifest-runner[video]'"
+
+
+@pytest.mark.parametrize(("flaw", "wanted"), [("", (0.0, 0.0)), ("black", (1.0, 0.958)), ("frozen", (0.0, 0.958))])
+@pytest.mark.parametrize("camera", [{}, {"camera_control": {"type": "simple", "config": {"pan": 3}}}], ids=["static", "moving"])
+def test_a_clip_is_black_or_frozen_on_demand_and_never_by_itself(flaw: str, wanted: tuple[float, float], camera: dict[str, Any],
+                                                                 tmp_path: Path) -> None:
+    animatic({"prompt": "the bridge at night", "duration": 1, "resolution": "360p", **camera, **({FLAW: flaw} if flaw else {})},
+             "SH0010", 1, {}, tmp_path / "a.mp4")
+    facts = probe(tmp_path / "a.mp4")
+    assert facts.measured is not None
+    assert (facts.frames, facts.measured.decoded) == (24, 24)
+    assert facts.measured.black == wanted[0]
+    assert facts.measured.still == pytest.approx(wanted[1], abs=0.09)

@@ -39,6 +39,8 @@ PARSED: list[tuple[str, dict[str, object]]] = [
     ("job:fail=model Mix2", {"value": "model Mix2", "how": ""}),
     ("job:fail=model Mix2 x2", {"value": "model Mix2", "how": "x", "n": 2}),
     ("job:no-outputs", {"kind": "no-outputs", "value": ""}),
+    ("job:black", {"phase": P.JOB, "kind": "black", "value": ""}),
+    ("job:frozen shot=SH0030", {"kind": "frozen", "shot": "SH0030"}),
     ("charge:+10", {"phase": P.CHARGE, "value": "+10"}),
     ("charge:-2.5@1", {"value": "-2.5", "how": "@", "n": 1}),
     ("download:403 shot=SH0010_t2", {"phase": P.DOWNLOAD, "status": 403, "shot": "SH0010_t2"}),

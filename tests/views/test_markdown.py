@@ -39,7 +39,7 @@ from manifest_runner.views.markdown import (
     review_markdown,
     utf8,
 )
-from tests.builders import CARD, entry, manifest_of, plan_of, rendered
+from tests.builders import CARD, entry, manifest_of, plan_of, rendered, verdict
 
 RUN = "https://h/o/r/actions/runs/1"
 COMMENTED = Paper(room=COMMENT, measure=characters, marked=True, rest=f'see the <a href="{RUN}">job summary</a>')
@@ -62,6 +62,20 @@ def review_of(manifest: Manifest, lock: Mapping[tuple[str, int], LockEntry] | No
     before = locked_cut_total(manifest, CARD, Lockfile(entries=entries))
     plan = plan_of(manifest, lock=lock, pictures=pictures, **more)
     return Review(plan=plan, manifest=manifest, card=CARD, name="shows/show.yaml", cut_before=before)
+
+
+def test_clips_that_nobody_has_accepted_are_named_and_stay_text() -> None:
+    manifest = manifest_of("shots:\n" + "".join(f"  - {{id: S{n}, prompt: x}}\n" for n in range(10)))
+    hostile = "<script>alert(1)</script> @everyone #1 **bold**\n\n# head"
+    lock = {where: replace(block, verdict=verdict(hostile)) for where, block in rendered(manifest).items()}
+    text = review_markdown(review_of(manifest, lock), COMMENTED)
+    seen = Seen(MarkdownIt().render(text))
+    assert "10 takes in the cut to look at:" in seen.text
+    assert "script" not in seen.tags
+    assert "@everyone" not in seen.loose
+    assert text.count("S7 t1") == 1
+    assert "S8 t1" not in text
+    assert "2 more" in seen.text
 
 
 def changed() -> Review:

@@ -165,6 +165,12 @@ def test_a_clip_that_is_other_than_asked_asks_to_be_looked_at() -> None:
     assert (other["state"], other["takes"][0]["remarks"]) == ("attention", ["it is 5 s long, 8 s were asked for"])
 
 
+def test_a_clip_that_somebody_accepted_is_shown_and_asks_for_nothing() -> None:
+    circled = ONE.replace("duration: 5", "duration: 8, circled: 1")
+    other = review(circled, made={"A": ""})["shots"][0]
+    assert (other["state"], other["takes"][0]["remarks"]) == ("done", ["accepted as it is: it is 5 s long, 8 s were asked for"])
+
+
 def test_a_shot_that_failed_asks_to_be_looked_at() -> None:
     manifest = manifest_of(ONE)
     failed = entry(request_of(manifest.shots[0], CARD, lambda _: ""), shot="A", state=JobState.FAILED)

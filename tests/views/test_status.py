@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import click
@@ -12,8 +14,8 @@ from manifest_runner.cli.commands.status import next_steps
 from manifest_runner.core.model import Job, JobState, Manifest, Plan, ShotId
 from manifest_runner.core.planning import Where
 from manifest_runner.core.requests import request_of
-from manifest_runner.views.status import standings, status_dict, status_text
-from tests.builders import CARD, entry, job, manifest_of, plan_of, rendered
+from manifest_runner.views.status import standings, status_dict, status_text, to_look_at
+from tests.builders import CARD, entry, job, manifest_of, plan_of, rendered, verdict
 
 HEAD = "defaults: {duration: 5}\nshots:\n"
 
@@ -99,6 +101,38 @@ def test_500_shots_are_summed_up_and_what_a_person_must_look_at_is_named() -> No
         "361  not rendered    S140 t1 … S500 t1",
     ]
     assert "100 of 500 takes done." in said[-5]
+
+
+def test_a_clip_that_is_other_than_asked_is_told_with_how_that_stands() -> None:
+    manifest = manifest_of(HEAD + "  - {id: S001, prompt: a}\n  - {id: S002, prompt: b, circled: 1}\n"
+                           "  - {id: S003, prompt: c, takes: 2, circled: 2}\n")
+    lock = {where: replace(block, verdict=None if where == ("S003", 2) else verdict("all of it is black"))
+            for where, block in rendered(manifest).items()}
+    said = text(manifest, plan=plan_of(manifest, lock=lock))
+    assert said.splitlines()[:4] == [
+        "  S001 t1  done, but look at it: all of it is black",
+        "  S002 t1  done, accepted as it is: all of it is black",
+        "  S003 t1  done, not in the cut: all of it is black",
+        "",
+    ]
+
+
+def test_many_clips_to_look_at_are_named_first_and_accepted_ones_are_not_urgent() -> None:
+    lines = [f"  - {{id: S{n:03}, prompt: x{', circled: 1' if n > 20 else ''}}}\n" for n in range(1, 41)]
+    manifest = manifest_of(HEAD + "".join(lines))
+    lock = {where: replace(block, verdict=verdict("all of it is black")) for where, block in rendered(manifest).items()}
+    said = text(manifest, plan=plan_of(manifest, lock=lock))
+    assert sum("but look at it" in line for line in said.splitlines()) == 12
+    assert "more to look at" in said
+    assert re.search(r"20\s+done, accepted as it is: all of it is black\s+S021 t1 … S040 t1", said)
+
+
+def test_takes_to_look_at_are_one_line_for_a_plan_and_a_run() -> None:
+    manifest = show(5)
+    lock = {where: replace(block, verdict=verdict("all of it is black")) for where, block in rendered(manifest).items()}
+    line = to_look_at(plan_of(manifest, lock=lock).changes)
+    assert line == ("5 takes in the cut to look at: S001 t1 (all of it is black), S002 t1 (all of it is black), "
+                    "S003 t1 (all of it is black) and 2 more")
 
 
 def test_verbose_lists_every_take() -> None:
