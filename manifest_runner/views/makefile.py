@@ -86,7 +86,7 @@ def stale_shots(plan: Plan) -> frozenset[ShotId]:
 def cut_list(manifest: Manifest) -> str:
     """Everything that the reel takes from the manifest besides the clips, as text: other text means another reel."""
     lines = (f"{output_path(manifest, shot.id, shot.cut_take)} {shot.cut.start!r} {shot.cut.end!r}" for shot in manifest.shots)
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in (repr((manifest.show, manifest.sequence, manifest.title)), *lines))
 
 
 def clips_of(manifest: Manifest, shot: Shot) -> list[str]:
@@ -116,7 +116,7 @@ def _head(rules: Rules) -> Iterator[str]:
     yield "# Not to be edited: made again whenever something changes that the plan stands on."
     yield "#"
     yield f"#   make {name}.all     everything below that is not there yet, or no longer what the manifest asks for"
-    yield f"#   $({name}.clips), $({name}.reel), $({name}.report) and so on are for rules of your own"
+    yield f"#   $({name}.clips), $({name}.cut), $({name}.reel) and so on are for rules of your own"
     yield f"#   {PROGRAM} is the program, {FLAGS} what its renders are told besides, such as --yes"
     yield ""
     yield "ifeq ($(filter grouped-target,$(.FEATURES)),)"

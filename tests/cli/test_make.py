@@ -138,6 +138,8 @@ def test_make_submits_each_take_once_and_after_an_edit_exactly_what_depends_on_i
     assert (studio.made(), studio.new()) == (["C_t1"], ["C_t1"]), "an edit of a prompt"
     (studio.folder / "plates" / "in.png").write_bytes(PNG + b"another")
     assert (studio.made(), studio.new()) == (["A_t1", "B_t1", "B_t2"], ["A_t1", "B_t1", "B_t2"]), "of a picture"
+    studio.edit("show.yaml", "{id: A, ", "{id: A, negative_prompt: snow, ")
+    assert (studio.made(), studio.new()) == (["A_t1"], ["A_t1"]), "the same clip came of it, so B is as it was"
     assert studio.make("-q", "clips") == "", "and its recipe, which found that out, need not find it out again"
     studio.edit("looks/dusk.yaml", "dusk", "fog")
     studio.edit("show.yaml", "Six.", "Six and out.")

@@ -119,6 +119,7 @@ def test_shots_with_something_to_do_are_those_that_the_plan_does_not_keep() -> N
 def test_whatever_the_reel_takes_from_the_manifest_is_in_the_cut_list(old: str, new: str) -> None:
     assert old in SHOTS
     assert cut_list(manifest_of(SHOTS)) != cut_list(manifest_of(SHOTS.replace(old, new)))
+    assert cut_list(replace(manifest_of(SHOTS), title="Another")) != cut_list(manifest_of(SHOTS)), "it is in the film's file"
     assert cut_list(manifest_of(SHOTS)) == cut_list(manifest_of(SHOTS.replace("Three.", "Four.")))
 
 

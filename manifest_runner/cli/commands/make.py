@@ -19,7 +19,7 @@ from manifest_runner.views.text import count, safe
 @setting_options("state-dir")
 @output_options("quiet")
 def make(manifest: str, draft: bool, out: str | None, together: bool, state_dir: str | None, quiet: bool) -> int:
-    """Write rules for GNU make: the clips, the reel and the report of MANIFEST, and all that they depend on.
+    """Write rules for GNU make: the clips of MANIFEST, its reel, timeline and report, and all that they depend on.
 
     Needs no key and spends nothing; what the rules do when make follows them is for its user to allow.
     """
