@@ -21,8 +21,7 @@ from manifest_runner.views.text import safe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """A wish, the shot before and after it, and where in the manifest it was written; None where it was so already, or where
-    its key is no longer there."""
+    """A wish, the shot before and after it, and where the number stands; None where it stands nowhere any more."""
 
     wish: Wish
     before: Shot
