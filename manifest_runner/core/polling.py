@@ -22,7 +22,7 @@ BEFORE = 0.8
 """A job that was over at its first look ended in the last part of that wait: after this much of it, for all that one knows."""
 
 # In units of the policy's `every`.
-_PRICE, _NARROW, _SLOW, _LID, _NET, _SPARING = 0.04, 0.6, 3.0, 36.0, 12.0, 0.2
+_PRICE, _NARROW, _SLOW, _LID, _NET, _SPARED = 0.04, 0.6, 3.0, 36.0, 12.0, 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +55,9 @@ class PollPolicy:
         return _LID * self.every
 
     @property
-    def sparing(self) -> float:
-        """A look that may be put off by so many seconds is, once its time has come; for less it is not worth the trouble."""
-        return _SPARING * self.every
+    def spared(self) -> float:
+        """The seconds by which a look is put off at least, where it is: for less it is not worth the trouble."""
+        return _SPARED * self.every
 
     @property
     def net(self) -> float:

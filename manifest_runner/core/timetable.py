@@ -30,6 +30,9 @@ from manifest_runner.core.polling import PollPolicy, ended_between, next_wait
 FRUITLESS = 3
 """Hints about one job that may lead to nothing before they are ignored."""
 
+SOON = 0.1
+"""Seconds within which a look is weighed again before it is due: else whoever waits would wake up for each one that is put off."""
+
 T = TypeVar("T")
 
 
@@ -93,7 +96,7 @@ class Timetable(Generic[T]):
             due, number, watched = self._heap[0]
             if number != watched.entry:
                 heapq.heappop(self._heap)  # it stands elsewhere by now
-            elif due > now or self._due(watched) <= now + self.policy.sparing:
+            elif due > now + SOON or self._due(watched) < max(due, now) + self.policy.spared:
                 return due
             else:
                 heapq.heappop(self._heap)
