@@ -31,7 +31,7 @@ FRUITLESS = 3
 """Hints about one job that may lead to nothing before they are ignored."""
 
 SOON = 0.1
-"""Seconds within which a look is weighed again before it is due: else whoever waits would wake up for each one that is put off."""
+"""Seconds before it is due from which on a look is weighed again: else whoever waits would wake up for each that is put off."""
 
 T = TypeVar("T")
 
