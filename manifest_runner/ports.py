@@ -155,8 +155,9 @@ class Ledger(Protocol):
         ...
 
     async def durations(self) -> Sequence[tuple[Request, float]]:
-        """What the account's latest succeeded jobs asked for and how many seconds the provider took, as `Succeeded` told it,
-        the latest last. Good for guesses only: what cannot be read is left out."""
+        """What the account's latest succeeded jobs asked for and how many seconds the provider took, as `Succeeded` told it, in
+        the order in which they were recorded: of a batch those that end last are the longest and not the latest. Good for
+        guesses only: what cannot be read is left out."""
         ...
 
 

@@ -138,8 +138,9 @@ class InMemoryLedger:
         self.books.meter = pace.late(pace.steady(self.books.meter, self._wall()), slot, left)
 
     async def durations(self) -> Sequence[tuple[Request, float]]:
-        return [(self.books.entries[task].job.intent.request, event.took) for task, event in self.books.events
-                if isinstance(event, Succeeded) and event.took is not None]
+        took = {task: event.took for task, event in self.books.events if isinstance(event, Succeeded)}
+        return [(entry.job.intent.request, seconds) for task, entry in self.books.entries.items()
+                if (seconds := took.get(task)) is not None]
 
     async def jobs(self, manifest: str) -> Sequence[Job]:
         mine = [entry.job for entry in self.books.entries.values() if entry.job.intent.key.manifest == manifest]

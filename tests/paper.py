@@ -100,7 +100,7 @@ class Flight:
                 number += 1
             elif now == answer:
                 self._answered(heapq.heappop(self._answers)[2], now)
-            elif (watched := self.table.take(now)) is not None:
+            elif self.table.opens(now) == due and (watched := self.table.take(now)) is not None:
                 self._pace, _ = taken(self._pace, now)
                 self.looks += 1
                 heapq.heappush(self._answers, (now + ANSWER, self.looks, watched))

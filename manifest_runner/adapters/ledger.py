@@ -235,7 +235,7 @@ class SqliteLedger:
             return [self._books.job(row) for row in rows if row.seq in wanted]
 
     def durations(self) -> list[tuple[Request, float]]:
-        """What the account's latest succeeded jobs asked for and how long the provider took, the latest last."""
+        """What the account's latest succeeded jobs asked for and how long the provider took: see `ports.Ledger`."""
         with schema.translated(self._path):
             return self._books.durations(REMEMBERED)
 

@@ -25,6 +25,9 @@ from manifest_runner.errors import LedgerError
 _LONGEST = 86400.0
 """Seconds: no job of which anything can be learned takes longer."""
 
+_LARGEST_BATCH = 10_000
+"""Jobs of which those that ended last are not taken for the latest ones: of a batch they are the longest."""
+
 _CHANGING = ("touched", "sender", "settled_by", "state", "charged", "job_id", "error", "artifacts", "seal")
 
 # Only names of our own columns are put into these statements; values are always bound.
@@ -112,12 +115,13 @@ class Books:
                      external_task_id, kind, now, json.dumps(detail, default=str))
 
     def durations(self, most: int) -> list[tuple[Request, float]]:
-        """The requests of the latest succeeded jobs and what the trail says that they took, in seconds, the latest last. Lines
-        that say nothing of it, or nothing that makes sense, are left out: no money hangs on them."""
+        """The requests of the succeeded jobs that were recorded last, and what the trail says that they took, in seconds; the
+        latest last. Lines that say nothing of it, or nothing that makes sense, are left out: no money hangs on them."""
         found = self.execute(
-            "SELECT model, params, detail FROM (SELECT account, external_task_id, detail, seq latest FROM events "  # noqa: S608
-            f"WHERE {self._mine} AND kind = 'Succeeded' ORDER BY seq DESC LIMIT ?) "
-            "JOIN jobs USING (account, external_task_id) JOIN requests USING (seq) ORDER BY latest", self._account, most)
+            "SELECT model, params, detail FROM (SELECT seq, detail FROM ("  # noqa: S608
+            f"SELECT account, external_task_id, detail FROM events WHERE {self._mine} AND kind = 'Succeeded' "
+            "ORDER BY seq DESC LIMIT ?) JOIN jobs USING (account, external_task_id) ORDER BY seq DESC LIMIT ?) "
+            "JOIN requests USING (seq) ORDER BY seq", self._account, _LARGEST_BATCH, most)
         known = []
         for model, params, detail in found:
             with suppress(ValueError, TypeError, KeyError, RecursionError):

@@ -31,7 +31,8 @@ FEW = 8
 """Jobs of a kind that count as much as all that is known of its model."""
 
 GUESSED = 8.0
-"""Jobs that count as much as a guess, as long as no job is known that ended at that age or later."""
+"""Jobs that count as much as a guess, as long as none is known that ended at that age or later: then a guess soon counts for
+nothing."""
 
 STEPS = 2000
 """Steps of age that are told apart at most: beyond, one may only guess."""
@@ -43,10 +44,12 @@ def kind_of(request: Request, card: ModelCard) -> Kind:
 
 
 class LifeTable:
-    """The life tables of all kinds. `step` is in seconds, and so are all ages."""
+    """The life tables of all kinds. `step` is in seconds, and so are all ages. `guess` is what is thought where nothing is
+    known: the chance to end within the next second, by the age."""
 
-    def __init__(self, step: float) -> None:
+    def __init__(self, step: float, guess: Callable[[float], float]) -> None:
         self.step = step
+        self._guesses = [min(guess(number * step) * step, 1.0) for number in range(STEPS + 1)]
         self._ages: dict[Kind, _Ages] = {}
 
     def remember(self, lives: Iterable[tuple[Kind, float]]) -> None:
@@ -66,29 +69,33 @@ class LifeTable:
 
     def over(self, kind: Kind, since: float, until: float) -> None:
         """A job ended between two ages. Up to the first one it was seen running."""
-        first, last, span = int(since / self.step), min(int(until / self.step), STEPS), until - since
+        first, last, span = int(since / self.step), min(int(until / self.step), STEPS - 1), until - since
         parts = [(min(until, (step + 1) * self.step) - max(since, step * self.step)) / span if span else 1.0
                  for step in range(first, last + 1)]
         for ages in self._of(kind):
-            ages.live(last)
             left = 1.0  # the part of it that had not ended before
             for step, part in enumerate(parts, first):
                 ages.count(step, left, part)
                 left -= part
+            ages.live(last)
 
     def knows(self, kind: Kind) -> bool:
         """Whether more is known of a kind than a guess."""
-        ages = self._ages.get(kind) or self._ages.get(kind[:1])
-        return ages is not None and sum(ages.ended) >= FEW
+        ages = self._ages.get(kind) or self._ages.get(kind[:1], _NOTHING)
+        return bool(ages.lived) and ages.lived[0] >= FEW
 
-    def risk(self, kind: Kind, guess: Callable[[float], float]) -> Callable[[int], float]:
-        """The chance of a job that has reached a step of age to end within it, by that step. `guess` is what is thought where
-        nothing is known: the chance within a second, by the age."""
-        model, own = self._ages.get(kind[:1], _NOTHING), self._ages.get(kind, _NOTHING)
+    def risk(self, kind: Kind) -> Callable[[int], float]:
+        """The chance of a job that has reached a step of age to end within it, by that step."""
+        guesses, model, own = self._guesses, self._ages.get(kind[:1], _NOTHING), self._ages.get(kind, _NOTHING)
 
         def risk(step: int) -> float:
-            chance = min(guess(step * self.step) * self.step, 1.0)
-            return own.chance(step, model.chance(step, chance, GUESSED / (1 + model.lived(step)) ** 2), FEW)
+            if step >= len(model.reached):  # whatever its kind has reached, the model has
+                return guesses[min(step, STEPS)]
+            weight = GUESSED / (1 + model.lived[step]) ** 2
+            chance = (model.ended[step] + weight * guesses[step]) / (model.reached[step] + weight)
+            if step >= len(own.reached):
+                return chance
+            return (own.ended[step] + FEW * chance) / (own.reached[step] + FEW)
 
         return risk
 
@@ -101,54 +108,46 @@ class LifeTable:
 
 
 class _Ages:
-    """Of one kind, by step of age: how many jobs reached it and how many of these ended within it."""
+    """Of one kind, by step of age: how many jobs reached it, how many of these ended within it, and how many are known that
+    ended then or later."""
 
-    __slots__ = ("ended", "lives", "reached")
+    __slots__ = ("ended", "lived", "reached")
 
     def __init__(self) -> None:
         self.reached: list[float] = []
         self.ended: list[float] = []
-        self.lives: list[int] = []
+        self.lived: list[int] = []
 
     @classmethod
     def of(cls, ends: Iterable[int]) -> _Ages:
         """Of jobs that ended within these steps, all of equal weight."""
-        ages, left = cls(), 0.0
+        ages = cls()
         for step in ends:
-            ages.count(step, 0.0, 1.0)
-        for step in reversed(range(len(ages.ended))):
-            left += ages.ended[step]
-            ages.reached[step] = left
-            ages.lives.append(int(left))
-        ages.lives.reverse()
+            if step < STEPS:
+                ages.count(step, 0.0, 1.0)
+                ages.live(step)
+        ages.reached = [float(lived) for lived in ages.lived]
         return ages
-
-    def lived(self, step: int) -> int:
-        return self.lives[step] if step < len(self.lives) else 0
 
     def count(self, step: int, reached: float, ended: float) -> None:
         """So much of a job has reached a step, and so much of it has ended within it. What is remembered fades."""
-        if step >= STEPS:
-            return
-        if step >= len(self.reached):
-            more = step + 1 - len(self.reached)
-            self.reached += [0.0] * more
-            self.ended += [0.0] * more
+        self._grow(step)
         fade = 1.0 if self.reached[step] + reached <= MEMORY else (MEMORY - reached) / self.reached[step]
         self.reached[step] = fade * self.reached[step] + reached
         self.ended[step] = fade * self.ended[step] + ended
 
     def live(self, last: int) -> None:
-        last = min(last, STEPS)
-        self.lives += [0] * (last + 1 - len(self.lives))
+        """A job has lived until this step."""
+        self._grow(last)
         for step in range(last + 1):
-            self.lives[step] += 1
+            self.lived[step] += 1
 
-    def chance(self, step: int, besides: float, weight: float) -> float:
-        """The chance to end within a step; `besides` is what is known of it besides, with the weight of so many jobs."""
+    def _grow(self, step: int) -> None:
         if step >= len(self.reached):
-            return besides
-        return (self.ended[step] + weight * besides) / (self.reached[step] + weight)
+            more = step + 1 - len(self.reached)
+            self.reached += [0.0] * more
+            self.ended += [0.0] * more
+            self.lived += [0] * more
 
 
 _NOTHING = _Ages()

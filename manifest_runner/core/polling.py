@@ -22,7 +22,7 @@ BEFORE = 0.8
 """A job that was over at its first look ended in the last part of that wait: after this much of it, for all that one knows."""
 
 # In units of the policy's `every`.
-_PRICE, _NARROW, _SLOW, _LID, _NET = 0.04, 0.6, 3.0, 36.0, 12.0
+_PRICE, _NARROW, _SLOW, _LID, _NET, _SPARED = 0.04, 0.6, 3.0, 36.0, 12.0, 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,11 @@ class PollPolicy:
     def lid(self) -> float:
         """The longest wait of all, in seconds: for the first look, and while a job should not be over yet."""
         return _LID * self.every
+
+    @property
+    def spared(self) -> float:
+        """The seconds by which a look is put off at least, where it is: for less it is not worth the trouble."""
+        return _SPARED * self.every
 
     @property
     def net(self) -> float:
@@ -90,7 +95,7 @@ def _worth_it(policy: PollPolicy, lives: LifeTable, kind: Kind, age: float) -> f
     Within a step of the life table a job ends at any moment as likely as at any other. So the chance that it is over grows
     along a straight line, and the delay to be expected along a parabola.
     """
-    risk, length = lives.risk(kind, policy.guess), lives.step
+    risk, length = lives.risk(kind), lives.step
     step = int(age / length)
     left = (step + 1) * length - age  # of the step that it is in
     wait = over = delay = 0.0

@@ -30,6 +30,9 @@ from manifest_runner.core.polling import PollPolicy, ended_between, next_wait
 FRUITLESS = 3
 """Hints about one job that may lead to nothing before they are ignored."""
 
+SOON = 0.1
+"""Seconds before it is due from which on a look is weighed again: else whoever waits would wake up for each that is put off."""
+
 T = TypeVar("T")
 
 
@@ -61,7 +64,7 @@ class Timetable(Generic[T]):
 
     def __init__(self, policy: PollPolicy) -> None:
         self.policy = policy
-        self.lives = LifeTable(policy.every)
+        self.lives = LifeTable(policy.every, policy.guess)
         self.relied = False
         """Whether webhooks arrive, as far as anybody can know."""
         self._watched: dict[JobId, Watched[T]] = {}
@@ -93,7 +96,7 @@ class Timetable(Generic[T]):
             due, number, watched = self._heap[0]
             if number != watched.entry:
                 heapq.heappop(self._heap)  # it stands elsewhere by now
-            elif due > now or self._due(watched) <= now + self.policy.price:
+            elif due > now + SOON or self._due(watched) < max(due, now) + self.policy.spared:
                 return due
             else:
                 heapq.heappop(self._heap)
@@ -101,10 +104,11 @@ class Timetable(Generic[T]):
         return None
 
     def take(self, now: float) -> Watched[T] | None:
-        """The job that is looked at now, where one is due: it stands in the timetable again when `running` or `unheard` is said
-        of it."""
-        due = self.opens(now)
-        if due is None or due > now:
+        """The job to look at, where `opens` says that there is one. It stands in the timetable again once `running` or
+        `unheard` is said of it."""
+        while self._heap and self._heap[0][1] != self._heap[0][2].entry:
+            heapq.heappop(self._heap)
+        if not self._heap or self._heap[0][0] > now:
             return None
         watched = heapq.heappop(self._heap)[2]
         watched.entry, watched.looks, watched.last = 0, watched.looks + 1, now

@@ -27,6 +27,9 @@ from manifest_runner.ports import Clock, Departure, Provider
 GRACE = 60.0
 """Seconds by which a wait may be late; beyond that the machine was asleep."""
 
+MOMENT = 0.001
+"""Seconds that a wait takes at least: one that is too short to move the clock would be waited for again and again."""
+
 WORKERS = 16
 """Questions under way at most: some more than the gateway's adapter has connections for, because answers are recorded, too."""
 
@@ -155,7 +158,7 @@ class Looks(Generic[T]):
         with anyio.CancelScope() as self._resting:
             if until == inf:
                 await anyio.sleep_forever()
-            await self._clock.sleep(until - self._clock.monotonic())
+            await self._clock.sleep(max(until - self._clock.monotonic(), MOMENT))
         self._resting, self._until = None, inf
         late = self._clock.monotonic() - until
         if late > GRACE:

@@ -373,6 +373,17 @@ def test_durations_that_make_no_sense_are_left_out_and_stop_nothing(ledger: Sqli
     assert [seconds for _, seconds in ledger.durations()] == [107.0]
 
 
+def test_of_a_batch_that_is_larger_than_what_is_remembered_the_jobs_that_were_recorded_last_are(
+        ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manifest_runner.adapters.ledger.REMEMBERED", 4)
+    for number in range(8):
+        ledger.admit(intent(f"S{number}"), FREE)
+        ledger.record(intent(f"S{number}").external_task_id, SUBMITTED)
+    for number in (7, 4, 1, 6, 3, 0, 5, 2):
+        ledger.record(intent(f"S{number}").external_task_id, Succeeded(charged=D(1), took=100.0 + number))
+    assert [seconds for _, seconds in ledger.durations()] == [104.0, 105.0, 106.0, 107.0]
+
+
 def test_unfinished_jobs_of_all_manifests_are_listed(ledger: SqliteLedger) -> None:
     for number, events in enumerate(PATHS.values()):
         name = intent("S", take=number + 1, manifest=f"{number % 2}.yaml")

@@ -401,6 +401,14 @@ class LedgerContract:
         assert [(request.params["prompt"], seconds) for request, seconds in await world.open("b").durations()] == [
             ("A", 90.5), ("C", 120.0)]
 
+    async def test_the_latest_jobs_are_those_that_were_recorded_last_and_not_those_that_ended_last(self, world: World) -> None:
+        names = ("A", "B", "C")
+        for name in names:
+            await walk(world.open("a"), intent(name, params={"prompt": name, "duration": 5}), SUBMITTED)
+        for name, took in zip(reversed(names), (70.0, 110.0, 250.0), strict=True):
+            await world.open("a").record(intent(name).external_task_id, Succeeded(charged=D(1), took=took))
+        assert [request.params["prompt"] for request, _ in await world.open("b").durations()] == ["A", "B", "C"]
+
     async def test_what_a_job_took_changes_nothing_but_that(self, world: World) -> None:
         one = await walk(world.open("a"), intent("A"), SUBMITTED, Succeeded(charged=D(1), took=3.0))
         other = await walk(world.open("a"), intent("A", manifest="other.yaml"), SUBMITTED, Succeeded(charged=D(1)))

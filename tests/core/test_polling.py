@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import accumulate
+from math import sqrt
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +26,7 @@ BELL = [DICE.triangular(70, 260, 108) for _ in range(MEMORY)]
 
 def known(*took: float) -> LifeTable:
     """What jobs of the kind took."""
-    lives = LifeTable(POLICY.every)
+    lives = LifeTable(POLICY.every, POLICY.guess)
     lives.remember((KIND, seconds) for seconds in took)
     return lives
 
@@ -46,14 +50,16 @@ def test_no_wait_is_longer_than_its_lid_nor_shorter_than_the_narrowest_but_for_t
 @pytest.mark.parametrize(("age", "least", "most"), [(0, 4, 6), (5, 4, 6), (15, 4, 6), (40, 9, 12), (60, 13, 17),
                                                      (3000, 13, 17)])
 def test_without_experience_looks_begin_close_and_grow_wider(age: float, least: float, most: float) -> None:
-    waits = [wait(known(), age=age, looks=int(age > 0), jitter=chance / 10) for chance in range(10)]
+    lives = known()
+    waits = [wait(lives, age=age, looks=int(age > 0), jitter=chance / 10) for chance in range(10)]
     assert least <= min(waits) < max(waits) <= most
 
 
 @pytest.mark.parametrize("first", [2.0, 5.0, 20.0])
 def test_the_first_look_of_all_comes_when_it_is_told_to(first: float) -> None:
     policy = PollPolicy(first=first)
-    assert next_wait(policy, LifeTable(policy.every), KIND, age=0, looks=0, jitter=0.5) == pytest.approx(first, rel=0.01)
+    seconds = next_wait(policy, LifeTable(policy.every, policy.guess), KIND, age=0, looks=0, jitter=0.5)
+    assert seconds == pytest.approx(first, rel=0.01)
 
 
 def test_the_first_look_comes_when_a_twentieth_should_be_over() -> None:
@@ -73,14 +79,16 @@ def test_a_job_that_should_not_be_over_yet_is_left_alone_also_between_two_times_
 
 
 def test_waits_are_spread_so_that_jobs_that_left_together_are_not_asked_about_together() -> None:
+    lives = known(*BELL)
     for age, looks in ((0, 0), (150, 5)):
-        waits = {round(wait(known(*BELL), age=age, looks=looks, jitter=chance / 100), 3) for chance in range(100)}
+        waits = {round(wait(lives, age=age, looks=looks, jitter=chance / 100), 3) for chance in range(100)}
         assert len(waits) > 90
         assert max(waits) - min(waits) > 0.15 * POLICY.narrow
 
 
 def test_a_job_of_an_earlier_run_is_looked_at_soon_whatever_was_learned() -> None:
-    waits = [wait(known(*BELL), age=0, looks=0, jitter=chance / 10, known_age=False) for chance in range(10)]
+    lives = known(*BELL)
+    waits = [wait(lives, age=0, looks=0, jitter=chance / 10, known_age=False) for chance in range(10)]
     assert 0 <= min(waits) < max(waits) <= POLICY.every
 
 
@@ -107,24 +115,35 @@ def test_what_a_job_took_lies_between_two_looks_and_where_a_webhook_told_at_its_
 # ── all looks at a job ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_hardly_any_other_schedule_costs_less() -> None:
+def evenly(share: float) -> float:
+    return 70 + 190 * share
+
+
+def as_the_simulator_deals_them(share: float) -> float:
+    return 70 + sqrt(share * 190 * 63) if share < 63 / 190 else 260 - sqrt((1 - share) * 190 * 127)
+
+
+@pytest.mark.parametrize("end", [evenly, as_the_simulator_deals_them])
+def test_hardly_any_other_schedule_costs_less(end: Callable[[float], float]) -> None:
     """The cost of a schedule are its looks, at their price, and its delay. The cheapest of all is found by working back from
     the end of the longest job, second by second."""
-    ends = [70 + 190 * (number + 0.5) / 200 for number in range(200)]  # any time between is as likely as any other
-    looks, lives = range(261), known(*ends)
+    ends = [end((number + 0.5) / MEMORY) for number in range(MEMORY)]
+    over = [bisect_right(ends, second) for second in range(261)]
 
-    def cost(since: float, look: float) -> float:
-        """Of the look after the one at `since`: that of looking, and how late it comes for what ended between."""
-        return POLICY.price * sum(end > since for end in ends) + sum(look - end for end in ends if since < end <= look)
+    def cost(look: float, first: int, last: int) -> float:
+        """Of a look: that of asking about those that were not over at the one before, and its delay for those that are."""
+        return POLICY.price * (MEMORY - first) + look * (last - first) - (sums[last] - sums[first])
 
+    sums = list(accumulate(ends, initial=0.0))
     least = [0.0] * 261
-    for since in reversed(looks[:-1]):
-        least[since] = min(cost(since, look) + least[look] for look in looks[since + 1:])
-    age, count, ours = 0.0, 0, 0.0
+    for since in reversed(range(260)):
+        least[since] = min(cost(look, over[since], over[look]) + least[look] for look in range(since + 1, 261))
+    age, count, ours, lives = 0.0, 0, 0.0, known(*ends)
     while age < ends[-1]:
         look = age + wait(lives, age=age, looks=count)
-        age, count, ours = look, count + 1, ours + cost(age, look)
-    assert ours < 1.06 * least[0]
+        ours += cost(look, bisect_right(ends, age), bisect_right(ends, look))
+        age, count = look, count + 1
+    assert ours < 1.05 * least[0]
 
 
 def generations(takes: list[list[Take]], chance: random.Random) -> list[Flight]:
@@ -148,7 +167,7 @@ def at_first(flight: Flight) -> float:
 
 def test_the_schedule_does_not_drift_however_many_generations_learn_from_it() -> None:
     chance = random.Random(7)
-    flown = generations([one_after_the_other(jobs, chance) for jobs in (300, *[1000] * 6)], chance)
+    flown = generations([one_after_the_other(jobs, chance) for jobs in (300, *[500] * 6)], chance)
     for flight in flown[1:]:
         assert 0.01 < at_first(flight) < 0.10
         assert flight.delay < 2.9
@@ -158,7 +177,7 @@ def test_the_schedule_does_not_drift_however_many_generations_learn_from_it() ->
 @pytest.mark.parametrize("factor", [0.4, 1.9])
 def test_the_schedule_follows_a_provider_that_becomes_faster_or_slower(factor: float) -> None:
     chance = random.Random(8)
-    takes = [one_after_the_other(300, chance), *[one_after_the_other(jobs, chance, factor) for jobs in (300, 1000)]]
+    takes = [one_after_the_other(300, chance), *[one_after_the_other(jobs, chance, factor) for jobs in (300, 500)]]
     flight = generations(takes, chance)[-1]
     assert 0.005 < at_first(flight) < 0.12
     assert flight.delay < 5
@@ -166,12 +185,12 @@ def test_the_schedule_follows_a_provider_that_becomes_faster_or_slower(factor: f
 
 def test_a_batch_that_leaves_at_once_learns_from_itself_and_the_next_one_from_it() -> None:
     chance = random.Random(9)
-    alone, then, again = generations([batch(800, 20, chance) for _ in range(3)], chance)
-    assert alone.requests < 0.45
+    alone, then, again = generations([batch(600, 15, chance) for _ in range(3)], chance)
+    assert alone.requests < 0.55  # 0.7 and more where looks are not put off, 1.0 where only jobs teach that are over
     assert alone.delay < 4
     for flight in (then, again):
-        assert flight.requests < 0.42
-        assert flight.delay < 3.1
+        assert flight.requests < 0.44
+        assert flight.delay < 3.3
 
 
 def test_jobs_a_little_ahead_spare_those_behind_them_the_looks_that_nobody_needs() -> None:
