@@ -75,6 +75,7 @@ class LifeTable:
         for ages in self._of(kind):
             left = 1.0  # the part of it that had not ended before
             for step, part in enumerate(parts, first):
+                part = min(part, left)  # rounded, they may add up to more than one job
                 ages.count(step, left, part)
                 left -= part
             ages.live(last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from manifest_runner.core.lifetable import MEMORY, STEPS, Kind, LifeTable, kind_of
@@ -128,6 +128,7 @@ def test_a_kind_is_known_once_some_of_it_or_of_its_model_have_ended() -> None:
 
 
 @given(SEEN, AGES, st.floats(0, 1))
+@example([(KIND, [0.0, 0.0, 2168.0])], 2165.0, 1.0)
 def test_whatever_was_seen_a_chance_is_one_and_the_table_is_bounded(
         seen: list[tuple[Kind, list[float]]], age: float, guess: float) -> None:
     lives = table(guess=guess)
