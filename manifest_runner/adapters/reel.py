@@ -29,8 +29,9 @@ from manifest_runner.adapters.reel_pieces import Film, Piece, Stopped, encode_pi
 from manifest_runner.adapters.reel_segments import DEFAULTS, Options, Segment, name_of, planned, source_of
 from manifest_runner.adapters.reel_sound import check_sound, sound_packets
 from manifest_runner.core.model import MediaFacts
-from manifest_runner.core.reelplan import Kind, ReelPlan, Span, copied_packets, frame_at, rate_words, seconds_words
-from manifest_runner.errors import MediaError, MissingExtra, UsageError
+from manifest_runner.core.reelplan import Kind, ReelPlan, Span, copied_packets, seconds_words
+from manifest_runner.core.timecode import code_from
+from manifest_runner.errors import MediaError, MissingExtra
 
 try:
     import av
@@ -116,7 +117,7 @@ class _Work:
             if source is None or span.kind is not Kind.SHOT or self._segments[span.entry].burn:
                 return None
             packets = copied_packets(source.order, source.keys, span.first, span.stop)
-            same = (source.clip.width, source.clip.height) == self.plan.size == source.clip.shown
+            same = (source.clip.width, source.clip.height) == self.plan.size == source.clip.square
             # A clip of another rate or of uneven times would be shown for another time than it is long.
             same = same and source.clip.rate == self.plan.rate and not source.clip.times and source.codec in CODECS
             if packets is None or not same:
@@ -128,11 +129,7 @@ class _Work:
 
     def encoded(self, cache: PieceCache, on_progress: OnProgress | None) -> _Stretches:
         """The film in pieces: those that are kept, and the others encoded on all cores."""
-        start = frame_at(self._options.start, self.plan.rate)
-        if start is None:
-            raise UsageError(f"{self._options.start} is no timecode at {rate_words(self.plan.rate)} frames a second",
-                             code="timecode", hint="hours, minutes, seconds and frames, such as 01:00:00:00")
-        film = Film(size=self.plan.size, rate=self.plan.rate, start=start)
+        film = Film(size=self.plan.size, code=code_from(self._options.start, self.plan.rate))
         pieces = [piece for span in self.plan.spans for piece in pieces_of(self._piece(span), film.rate)]
         keys = [key_of(piece, film, self.letters) for piece in pieces]
         needed = {key: piece for key, piece in zip(keys, pieces, strict=True) if not cache.has(key, piece.frames)}

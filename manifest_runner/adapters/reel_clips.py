@@ -12,7 +12,8 @@ from pathlib import Path
 
 from manifest_runner.adapters.media import opened, outline
 from manifest_runner.adapters.store import sha256_of
-from manifest_runner.core.reelplan import Clip, even_times, tidy_rate, uneven_rate
+from manifest_runner.core.reelplan import Clip, even_times
+from manifest_runner.core.timecode import tidy_rate, uneven_rate
 from manifest_runner.errors import MediaError, MissingExtra
 
 try:

@@ -25,7 +25,8 @@ from manifest_runner.adapters.cards import NO_BURN_IN, Burner, BurnIn, SlateWord
 from manifest_runner.adapters.lettering import Lettering
 from manifest_runner.adapters.media import colour_matrix, opened
 from manifest_runner.adapters.reel_clips import Source
-from manifest_runner.core.reelplan import Kind, Size, Span, fitted, source_frame, timecode
+from manifest_runner.core.reelplan import Kind, Size, Span, fitted, source_frame
+from manifest_runner.core.timecode import Code
 from manifest_runner.errors import MediaError, MissingExtra
 
 try:
@@ -58,11 +59,19 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Film:
-    """What all pieces have in common. `start` is the timecode of the first frame, in frames."""
+    """What all pieces have in common. `code` begins with the film's first frame."""
 
     size: Size
-    rate: Fraction
-    start: int = 0
+    code: Code
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second."""
+        return self.code.rate
+
+    def at(self, frame: int) -> str:
+        """The time code of a frame, from 0; after a day it begins again."""
+        return self.code.at((self.code.start + frame) % self.code.day)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +107,7 @@ def key_of(piece: Piece, film: Film, letters: Lettering) -> str:
         piece.span.kind, piece.skip, piece.frames,
         None if piece.source is None else (piece.source.sha256, piece.span.first, piece.span.stop),
         [letters.identity(word) for word in (*words, burnt.words)],
-        burnt.frame, film.start + piece.span.at if burnt.timecode else None,
+        burnt.frame, film.at(piece.span.at + piece.skip) if burnt.timecode else None,
         letters.identity("0123456789:f") if burnt.frame or burnt.timecode else None,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -124,8 +133,7 @@ def encode_piece(piece: Piece, film: Film, to: Path, fonts: Sequence[Path], *, s
                     raise Stopped
                 frame = _copy(picture)
                 if burner is not None:
-                    at = film.start + piece.span.at + piece.skip + shown
-                    burner.burn(frame, source=number, timecode=timecode(at, film.rate))
+                    burner.burn(frame, source=number, timecode=film.at(piece.span.at + piece.skip + shown))
                 container.mux(stream.encode(frame))
                 on_frame()
             container.mux(stream.encode(None))
@@ -150,7 +158,7 @@ def _shot(piece: Piece, film: Film) -> Iterator[tuple[av.VideoFrame, int | None]
     clip = piece.source.clip
     wanted = [source_frame(piece.span, clip, film.rate, piece.skip + shown) for shown in range(piece.frames)]
     shown = 0
-    fit = _Fit(film.size, clip.shown)
+    fit = _Fit(film.size, clip.square)
     for number, decoded in decoded_frames(piece.source, wanted[0], wanted[-1] + 1):
         if shown < len(wanted) and wanted[shown] == number:
             picture = fit(decoded)

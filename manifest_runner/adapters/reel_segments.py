@@ -12,21 +12,23 @@ from pathlib import Path
 
 from manifest_runner.adapters.cards import NO_BURN_IN, BurnIn, SlateWords
 from manifest_runner.adapters.reel_clips import Source, inspect
+from manifest_runner.core.cutpoints import exact
 from manifest_runner.core.model import Diagnostic
-from manifest_runner.core.reelplan import Entry, ReelPlan, Size, exact, make_reel_plan
+from manifest_runner.core.reelplan import Entry, ReelPlan, Size, make_reel_plan
 from manifest_runner.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """A shot of the film: in and out points in seconds from the clip's start, `end` None meaning to its end. Without a clip it
-    is a slug of the `length` that a clip would have. `name` is for messages and slugs; to the facts of `slate` the plan adds
-    what it knows."""
+    is a slug of the `length` that a clip would have. `name` is for messages and slugs, `pointer` says where the cut stands in
+    the manifest; to the facts of `slate` the plan adds what it knows."""
 
     clip: Path | None
     start: float = 0.0
     end: float | None = None
     name: str = ""
+    pointer: str = ""
     length: float = 0.0
     slate: SlateWords | None = None
     burn: BurnIn = NO_BURN_IN
@@ -69,6 +71,7 @@ def planned(segments: Sequence[Segment], sources: Sequence[Source | None], optio
     plan = make_reel_plan(entries, size=options.size, rate=options.rate, slate=options.slate)
     if plan.problems:
         raise InvalidInput([Diagnostic(code="empty-cut", message=f"{name_of(segments, problem.entry)}: {problem.message}",
+                                       pointer=segments[problem.entry].pointer,
                                        hint="cut: {in: …, out: …} counts seconds from the beginning of the clip")
                             for problem in plan.problems])
     return plan

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from manifest_runner.adapters.reel_clips import Source
-from manifest_runner.core.reelplan import Kind, ReelPlan, nearest
+from manifest_runner.core.cutpoints import nearest
+from manifest_runner.core.reelplan import Kind, ReelPlan
 from manifest_runner.errors import MediaError, MissingExtra
 
 try:

@@ -215,7 +215,7 @@ def _still(cell: _Cell, *, which: Frame, box: tuple[int, int]) -> Image.Image | 
     first, last = cell.span.first, cell.span.stop - 1
     wanted = {"first": first, "middle": (first + last + 1) // 2, "last": last}[which]
     for _, decoded in decoded_frames(cell.source, wanted, wanted + 1):
-        shown = cell.source.clip.shown
+        shown = cell.source.clip.square
         scale = min(box[0] / shown[0], box[1] / shown[1])
         # A pixel more or less is not worth a frame of matte.
         fit = tuple(whole if abs(side * scale - whole) < 1.5 else max(1, round(side * scale))

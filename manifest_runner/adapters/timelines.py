@@ -20,7 +20,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from manifest_runner.adapters.files import replacing
-from manifest_runner.core.cut import nearest
+from manifest_runner.core.cutpoints import nearest
 from manifest_runner.core.cutsheet import NAMESPACE, Kind, Mark, Row, Sheet, TakeRow, reel_names
 from manifest_runner.core.timecode import RATES, nominal
 from manifest_runner.errors import MediaError, MissingExtra

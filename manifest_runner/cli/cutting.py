@@ -5,18 +5,20 @@ Laws: what cannot be used is said before a clip is opened; a path in an error is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manifest_runner.cli.project import Project, Show
+from manifest_runner.cli.project import Project, Show, texts_of
 from manifest_runner.cli.words import command
 from manifest_runner.core.model import Shot
 from manifest_runner.core.planning import output_path
-from manifest_runner.core.reelplan import Size, frame_at, parse_rate, parse_size
-from manifest_runner.errors import ShotsFailed, UsageError
+from manifest_runner.core.reelplan import Size, parse_size
+from manifest_runner.core.timecode import code_from, is_code, parse_rate
+from manifest_runner.errors import InvalidInput, ShotsFailed, UsageError
 from manifest_runner.views.text import count
 
 if TYPE_CHECKING:
@@ -30,8 +32,9 @@ SHEETS = (".png", ".pdf")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A shot of the cut: its clip, or None where it is not there."""
+    """A shot of the cut: its number in the manifest, and its clip, or None where it is not there."""
 
+    number: int
     shot: Shot
     clip: Path | None
 
@@ -48,7 +51,8 @@ def wanted(project: Project, show: Show, *, draft: bool, skip: bool, slug: bool)
                           hint="render first, cut what is there with --skip-missing, or keep their places with --slug",
                           next_commands=[command("render", project.shown, draft=draft)])
     gone = set(missing)
-    shots = [Wanted(shot=shot, clip=None if shot.id in gone else place) for shot, place in places]
+    shots = [Wanted(number=number, shot=shot, clip=None if shot.id in gone else place)
+             for number, (shot, place) in enumerate(places)]
     return [each for each in shots if each.clip is not None or slug], missing
 
 
@@ -60,10 +64,24 @@ def segments_of(shots: Sequence[Wanted], show: Show, burn_in: frozenset[str]) ->
     manifest = show.manifest
     return [Segment(
         clip=each.clip, start=each.shot.cut.start, end=each.shot.cut.end, name=str(each.shot.id),
-        length=_asked_length(each.shot, show), burn=_burn_in(each.shot, burn_in),
+        pointer=f"/shots/{each.number}/cut", length=_asked_length(each.shot, show), burn=_burn_in(each.shot, burn_in),
         slate=SlateWords(show=manifest.title or manifest.show, sequence=manifest.sequence, shot=str(each.shot.id),
                          facts=(("take", str(each.shot.cut_take)),), prompt=each.shot.prompt),
     ) for each in shots]
+
+
+@contextmanager
+def placed(show: Show) -> Iterator[None]:
+    """What is wrong with cuts is said with the lines of the manifest where they stand."""
+    try:
+        yield
+    except InvalidInput as error:
+        found = []
+        for item in error.diagnostics:
+            steps = item.pointer.split("/")[1:]
+            source, notes = show.origins.locate(tuple(int(step) if step.isdecimal() else step for step in steps))
+            found.append(replace(item, source=source, notes=notes))
+        raise InvalidInput(found, texts=texts_of(show.origins, found)) from None
 
 
 def _asked_length(shot: Shot, show: Show) -> float:
@@ -112,10 +130,11 @@ def rate_of(text: str | None) -> Fraction | None:
 
 
 def start_of(text: str, rate: Fraction | None) -> str:
-    """`--start-timecode`; raises `UsageError` for what is none at any rate, or at this one."""
-    if frame_at(text, rate or Fraction(240)) is None:
-        raise UsageError(f"--start-timecode {text} is no timecode{'' if rate is None else ' at this rate'}", code="timecode",
-                         hint="hours, minutes, seconds and frames: --start-timecode 01:00:00:00")
+    """`--start-timecode`; raises `UsageError` for what is none at this rate, or at any where the clips decide."""
+    if rate is not None:
+        code_from(text, rate)
+    elif not is_code(text):
+        code_from(text, Fraction(240))
     return text
 
 

@@ -20,7 +20,7 @@ from manifest_runner.adapters.settings import RUN_VARIABLE
 from manifest_runner.adapters.settings_files import project_files
 from manifest_runner.adapters.stamps import Stamp, set_stamps, write_if_changed, write_rules
 from manifest_runner.cli.planner import chosen
-from manifest_runner.cli.project import Project, Show, sort_diagnostics
+from manifest_runner.cli.project import Project, Show, sort_diagnostics, texts_of
 from manifest_runner.core.model import Diagnostic, FileFrame, Note, Plan, Pointer, ShotId, Source
 from manifest_runner.core.origins import json_pointer
 from manifest_runner.core.planning import with_upstream
@@ -163,6 +163,4 @@ def _finding(name: str, source: Source | None, pointer: Pointer = (), notes: tup
 
 
 def _refuse(show: Show, found: list[Diagnostic]) -> NoReturn:
-    paths = {item.source.path for item in found if item.source is not None}
-    texts = {path: text for path in paths if (text := show.origins.text(path)) is not None}
-    raise InvalidInput(sort_diagnostics(found), texts=texts)
+    raise InvalidInput(sort_diagnostics(found), texts=texts_of(show.origins, found))

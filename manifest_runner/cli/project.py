@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -115,7 +115,7 @@ class Project:
         manifest, more = check(filled, card)
         plates = look_at(filled, self.files, card)
         found = sort_diagnostics([*findings, *more, *plates.findings, *self._outputs(manifest, filled)])
-        texts = _texts(filled.origins, found)
+        texts = texts_of(filled.origins, found)
         if manifest is None or any(item.severity is Severity.ERROR for item in found):
             raise InvalidInput(found, texts=texts)
         return Show(manifest=self._drafted(manifest), origins=filled.origins, card=card, inputs=filled.inputs,
@@ -210,8 +210,9 @@ def sort_diagnostics(findings: list[Diagnostic]) -> list[Diagnostic]:
     return sorted(findings, key=place)
 
 
-def _texts(origins: expansion.Origins, found: list[Diagnostic]) -> dict[str, str]:
+def texts_of(origins: Origins, found: Iterable[Diagnostic]) -> dict[str, str]:
     """The text of every file that a diagnostic points into."""
+    found = list(found)
     sources = [item.source for item in found] + [note.source for item in found for note in item.notes]
     paths = {source.path for source in sources if source is not None}
     return {path: text for path in sorted(paths) if (text := origins.text(path)) is not None}

@@ -15,7 +15,7 @@ import click
 
 from manifest_runner.adapters.files import rewrite
 from manifest_runner.cli.planner import plan_project
-from manifest_runner.cli.project import Project, Show
+from manifest_runner.cli.project import Project, Show, texts_of
 from manifest_runner.core.consequences import pinned
 from manifest_runner.core.editing import edited
 from manifest_runner.core.model import Diagnostic, JobState, Plan, ShotId, Source
@@ -50,7 +50,7 @@ class Desk:
             raise self._by_hand(wishes)
         edits, more = decisions.edits(wishes)
         if wrong := [*wrong, *more]:
-            raise InvalidInput(wrong, texts=self._texts(wrong))
+            raise InvalidInput(wrong, texts=texts_of(self.show.origins, wrong))
         text = edited(self.document, edits) if edits else self.document.text
         show = self.project.load(text) if edits else self.show
         if not fulfilled(self.show.manifest, show.manifest, wishes):
@@ -79,11 +79,6 @@ class Desk:
                          for wish in wishes)
         return UsageError(f"{self.project.shown} is a template for a whole file, which is not edited", code="template-file",
                           hint=f"let it make this ({todo})")
-
-    def _texts(self, found: Sequence[Diagnostic]) -> dict[str, str]:
-        places = [item.source for item in found] + [note.source for item in found for note in item.notes]
-        return {source.path: text for source in places
-                if source is not None and (text := self.show.origins.text(source.path)) is not None}
 
     def _write(self, text: str) -> None:
         """Replace the manifest, unless somebody has saved another one since it was read. Of two who write in the same instant

@@ -13,7 +13,8 @@ from pathlib import Path
 from manifest_runner.adapters.files import make_folder, write_atomically
 from manifest_runner.cli.planner import Planned, file_states
 from manifest_runner.cli.project import Project, Show
-from manifest_runner.core.cut import Clip, Format, clip_of, seconds
+from manifest_runner.core.cut import Clip, Format, clip_of
+from manifest_runner.core.cutpoints import exact
 from manifest_runner.core.cutsheet import Sheet
 from manifest_runner.core.model import Action, JobState, LockEntry, Shot
 from manifest_runner.core.planning import Where, output_path
@@ -59,7 +60,7 @@ def _why(row: Standing) -> str:
 def asked_of(show: Show, shot: Shot) -> Fraction:
     """The seconds that a shot asks for."""
     quantity = show.card.price.quantity
-    return seconds(shot.params.get(quantity, show.card.defaults[quantity]))
+    return exact(shot.params.get(quantity, show.card.defaults[quantity]))
 
 
 def format_of(name: str | None, out: str | None) -> Format:

@@ -1,30 +1,23 @@
 """The cut: which frames of which clip stand where on a timeline. Pure; times are whole frames and fractions, never floats.
 
 Laws
-- A point in seconds becomes a frame by one rule: the nearest frame, of two that are equally near the later; out points are
-  exclusive. Seconds are taken as they were written: 0.1 is a tenth.
-- A shot takes a whole number of frames of the timeline, at least one, and begins where the one before it ends. The cut is as
-  long as the sum of its shots: nothing is rounded along the way, so nothing drifts.
-- Where a clip is there, its own length and rate decide, not what was asked for. Where none is, a gap keeps the shot's place, as
-  long as its cut, or what was asked for, would be at the timeline's rate.
+- Points become frames, and shots take frames, by the one rule of `core/cutpoints.py`.
+- Where a clip is there, its own length and rate decide, not what was asked for. Where none is, or where the cut leaves nothing
+  of it, a gap keeps the shot's place.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import TypeVar
 
-from manifest_runner.core.model import Artifact, Cut, LockEntry, Manifest, MediaFacts, Shot, ShotId
+from manifest_runner.core.cutpoints import Pictures, commonest, kept, points
+from manifest_runner.core.model import Artifact, LockEntry, Manifest, MediaFacts, Shot, ShotId
 from manifest_runner.core.timecode import RATES
 from manifest_runner.errors import ShotsFailed, UsageError
-
-H = TypeVar("H", bound=Hashable)
 
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})")
 _MOST_FRAMES = 10**9
@@ -69,6 +62,14 @@ class Clip:
     def name(self) -> str:
         """The file's name without its suffix, such as SH0010_t2."""
         return self.path.rpartition("/")[2].rpartition(".")[0]
+
+    def used_in(self, shot: Shot) -> range:
+        """The frames that the cut of a shot uses of it; empty where none lies between in and out point."""
+        return self.pictures.used(*points(shot.cut))
+
+    @property
+    def pictures(self) -> Pictures:
+        return Pictures(frames=self.frames, rate=self.rate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,36 +125,6 @@ def _rate_in(facts: MediaFacts) -> Fraction | None:
     return rate if 1 <= rate <= 1000 else None
 
 
-def nearest(number: Fraction) -> int:
-    """The whole number nearest to `number`; of two that are equally near the greater."""
-    return math.floor(number + Fraction(1, 2))
-
-
-def seconds(number: float) -> Fraction:
-    """A number of seconds as it was written: 0.1 is a tenth, and not the double nearest to it."""
-    return Fraction(repr(number))
-
-
-def frames_used(cut: Cut, *, rate: Fraction, frames: int) -> range:
-    """The frames of a clip that its cut uses; empty where none lies between in and out point."""
-    stop = frames if cut.end is None else min(frames, nearest(seconds(cut.end) * rate))
-    return range(nearest(seconds(cut.start) * rate), stop)
-
-
-def frames_shown(used: range, *, rate: Fraction, frames: int, shown_at: Fraction) -> int:
-    """How many frames of a timeline show these of a clip: as many as last as long, to the nearest, but never more than the
-    clip has pictures for, and at least one."""
-    long = nearest(len(used) / rate * shown_at)
-    most = math.floor((frames - used.start) / rate * shown_at)
-    return max(1, min(long, most))
-
-
-def commonest(values: Iterable[H]) -> H:
-    """The value that comes most often; of those that come equally often the one that comes first."""
-    counted = Counter(values)
-    return max(counted, key=lambda value: counted[value])  # a Counter keeps the order in which values came
-
-
 def make_timeline(manifest: Manifest, clips: Mapping[tuple[ShotId, int], Clip | str], *, asked: Callable[[Shot], Fraction],
                   rate: Fraction | None = None) -> Timeline:
     """Place every shot. `clips` are the takes that are there, or why one that was rendered is not; `asked` is the length in
@@ -164,7 +135,7 @@ def make_timeline(manifest: Manifest, clips: Mapping[tuple[ShotId, int], Clip | 
     shown = [clip for shot in manifest.shots if isinstance(clip := clips.get((shot.id, shot.cut_take)), Clip)]
     if not shown:
         raise ShotsFailed("no shot of the cut has a clip yet", code="clips-missing", hint="render first")
-    chosen = commonest(clip.rate for clip in shown) if rate is None else rate
+    chosen = commonest((clip.rate for clip in shown), shown[0].rate) if rate is None else rate
     if chosen not in RATES:
         raise UsageError(f"most clips have {chosen} frames a second, which is no rate of a timeline", code="bad-rate",
                          hint="choose one: --rate 24")
@@ -173,7 +144,7 @@ def make_timeline(manifest: Manifest, clips: Mapping[tuple[ShotId, int], Clip | 
     for shot in manifest.shots:
         placed.append(_placed(shot, at, clips, asked, chosen))
         at += placed[-1].length
-    return Timeline(rate=chosen, size=commonest(clip.size for clip in shown), shots=tuple(placed))
+    return Timeline(rate=chosen, size=commonest((clip.size for clip in shown), shown[0].size), shots=tuple(placed))
 
 
 def _placed(shot: Shot, at: int, clips: Mapping[tuple[ShotId, int], Clip | str], asked: Callable[[Shot], Fraction],
@@ -182,11 +153,10 @@ def _placed(shot: Shot, at: int, clips: Mapping[tuple[ShotId, int], Clip | str],
                    if take != shot.cut_take and isinstance(clip := clips.get((shot.id, take)), Clip))
     found = clips.get((shot.id, shot.cut_take), NOT_RENDERED)
     if isinstance(found, Clip):
-        used = frames_used(shot.cut, rate=found.rate, frames=found.frames)
+        used = found.used_in(shot)
         if used:
             return Placed(shot=shot, start=at, first=used.start, clip=found, others=others,
-                          length=frames_shown(used, rate=found.rate, frames=found.frames, shown_at=rate))
+                          length=found.pictures.shown(used, rate))
         found = f"its clip of {float(found.frames / found.rate):.3g} s has no frame between in and out point"
-    out = asked(shot) if shot.cut.end is None else seconds(shot.cut.end)
-    length = nearest(out * rate) - nearest(seconds(shot.cut.start) * rate)
-    return Placed(shot=shot, start=at, length=max(1, length), others=others, why=found)
+    length = kept(*points(shot.cut), asked(shot), rate)
+    return Placed(shot=shot, start=at, length=length, others=others, why=found)

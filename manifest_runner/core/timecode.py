@@ -1,7 +1,7 @@
 """Frame rates that editors know, and the time code of a frame. Pure; rates are exact fractions.
 
 Laws
-- 23.976, 29.97 and 59.94 are 24000/1001, 30000/1001 and 60000/1001, never decimals.
+- 23.976, 29.97 and 59.94 are 24000/1001, 30000/1001 and 60000/1001, never decimals, however a person or a container wrote them.
 - Time code counts frames, not time. Without drop frame an hour of code at 29.97 lasts 3.6 s longer than an hour of the clock;
   drop frame (29.97 and 59.94 alone) leaves out numbers, never frames, to keep up with the clock.
 - `01:00:00:00` is code without drop frame, `01:00:00;00` with it. A day of code ends at 24 hours, and nothing goes beyond it.
@@ -16,32 +16,54 @@ from fractions import Fraction
 from manifest_runner.errors import UsageError
 
 NTSC = Fraction(1000, 1001)
-_NAMES = {Fraction(24) * NTSC: "23.976", Fraction(24): "24", Fraction(25): "25", Fraction(30) * NTSC: "29.97",
-          Fraction(30): "30", Fraction(48) * NTSC: "47.952", Fraction(48): "48", Fraction(50): "50",
-          Fraction(60) * NTSC: "59.94", Fraction(60): "60"}
-RATES = tuple(_NAMES)
+RATES = (24 * NTSC, Fraction(24), Fraction(25), 30 * NTSC, Fraction(30), 48 * NTSC, Fraction(48), Fraction(50), 60 * NTSC,
+         Fraction(60))
 """The frame rates of a timeline: those that SMPTE time code is defined for."""
 
-_WRITTEN = {**{name: rate for rate, name in _NAMES.items()}, **{str(rate): rate for rate in _NAMES},
-            "23.98": Fraction(24) * NTSC, "47.95": Fraction(48) * NTSC}
+STANDARD_RATES = (*RATES, Fraction(12), Fraction(15), Fraction(100), Fraction(120), 120 * NTSC)
+"""Frames a second that cameras and editors know."""
+
 _DROPPED = {Fraction(30) * NTSC: 2, Fraction(60) * NTSC: 4}
 """Numbers that drop frame leaves out at the beginning of each minute but every tenth."""
 
-_CODE = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})([:;])([0-9]{2})")
+_CODE = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})([:;])([0-9]{2,3})")
 
 
 def rate_name(rate: Fraction) -> str:
-    """`23.976`, as editors say it."""
-    return _NAMES[rate]
+    """`24`, or `23.976` for what is no whole number: as editors say it."""
+    return f"{rate.numerator}" if rate.denominator == 1 else f"{float(rate):.3f}".rstrip("0").rstrip(".")
+
+
+def parse_rate(text: str) -> Fraction | None:
+    """`24`, `23.976` (which means 24000/1001), `30000/1001`: 1 to 240 frames a second; None for anything else."""
+    try:
+        rate = Fraction(text.strip()) if len(text) <= 20 and text.isascii() else None
+    except (ValueError, ZeroDivisionError):
+        return None
+    if rate is None or not 1 <= rate <= 240:
+        return None
+    ntsc = [standard for standard in STANDARD_RATES if standard.denominator > 1 and abs(standard - rate) < Fraction(1, 150)]
+    return ntsc[0] if "." in text and ntsc else rate
 
 
 def rate_of(text: str) -> Fraction:
-    """A rate as it is written: `24`, `29.97`, `30000/1001`. Raises `UsageError` for one that is none of `RATES`."""
-    rate = _WRITTEN.get(text.strip())
-    if rate is None:
+    """The rate of a timeline as it is written. Raises `UsageError` for one that is none of `RATES`."""
+    rate = parse_rate(text)
+    if rate is None or rate not in RATES:
         raise UsageError(f"a timeline of {text} frames a second has no time code", code="bad-rate",
-                         hint=f"the rates are {', '.join(_NAMES.values())}; 30000/1001 is 29.97")
+                         hint=f"the rates are {', '.join(map(rate_name, RATES))}; 30000/1001 is 29.97")
     return rate
+
+
+def tidy_rate(rate: Fraction) -> Fraction:
+    """The standard rate that a container rounded (24000/1001 from 2997/125); any other as it is."""
+    near = min(STANDARD_RATES, key=lambda standard: abs(standard - rate))
+    return near if abs(near - rate) * 4000 <= near else rate
+
+
+def uneven_rate(rate: Fraction) -> Fraction:
+    """What counts as the rate of a clip whose frames are not evenly spaced: the standard rate nearest to its mean."""
+    return min(STANDARD_RATES, key=lambda standard: (abs(standard - rate), standard))
 
 
 def nominal(rate: Fraction) -> int:
@@ -72,12 +94,18 @@ class Code:
             minutes = max(0, rest - skipped) // (60 * each - skipped)
             frame += skipped * (9 * tens + minutes)
         seconds, frames = divmod(frame, each)
-        mark = ";" if self.drop else ":"
-        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{mark}{frames:02}"
+        mark, digits = ";" if self.drop else ":", max(2, len(str(each - 1)))
+        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{mark}{frames:0{digits}}"
+
+
+def is_code(text: str) -> bool:
+    """Whether this is time code at some rate."""
+    match = _CODE.fullmatch(text.strip())
+    return match is not None and int(match.group(1)) < 24 and max(int(match.group(2)), int(match.group(3))) < 60
 
 
 def code_from(text: str, rate: Fraction) -> Code:
-    """The code of a timeline of this rate that begins with `text`. Raises `UsageError` where there is no such code."""
+    """The code of a film of this rate that begins with `text`. Raises `UsageError` where there is no such code."""
     match = _CODE.fullmatch(text.strip())
     if match is None:
         raise _bad(text, "is not hours:minutes:seconds:frames")

@@ -11,9 +11,11 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import TypeAlias
 
+from manifest_runner.core.timecode import Code
 from manifest_runner.errors import MissingExtra
 from manifest_runner.simulator.motion import Move
 from manifest_runner.simulator.planes import Planes, crop, paste, to_planes
@@ -54,7 +56,7 @@ class Slate:
     """The bar of one clip, ready to be laid over its frames."""
 
     def __init__(self, words: Words, *, size: tuple[int, int], frames: int, frame_rate: int) -> None:
-        self._frames, self._rate = frames, frame_rate
+        self._frames, self._code = frames, Code(rate=Fraction(frame_rate))
         self._width, self._height = size[0], bar_height(size[1])
         self._top = size[1] - self._height
         # Type is as large as the narrower of two measures allows: a tall frame has a tall bar and little width.
@@ -74,7 +76,7 @@ class Slate:
         done = 2 * round(self._width * (index + 1) / self._frames / 2)
         if done:
             paste(onto, crop(self._full, (0, 0, done, self._line)), (0, self._top))
-        self._count(onto, timecode(index, self._rate), *self._clock, INK)
+        self._count(onto, self._code.at(index), *self._clock, INK)
         if self._counter is not None:
             self._count(onto, f"{index + 1:>{len(str(self._frames))}}/{self._frames}", *self._counter, SECOND)
 
@@ -157,12 +159,6 @@ class Slate:
         top = box[1] + (box[3] - box[1] - step * len(lines)) / 2
         for row, line in enumerate(lines):
             pen.text((box[0], top + (row + 0.5) * step), line, font=font, fill=INK, anchor="lm")
-
-
-def timecode(index: int, frame_rate: int) -> str:
-    """The place of a frame (from 0) as an editor's HH:MM:SS:FF."""
-    seconds, frame = divmod(index, frame_rate)
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frame:02}"
 
 
 @lru_cache(maxsize=16)

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from manifest_runner.core.cut import frames_shown, frames_used
 from manifest_runner.core.cutsheet import Row, Sheet, TakeRow
 from manifest_runner.core.model import Json
 from manifest_runner.core.timecode import NTSC
@@ -70,10 +69,9 @@ class _Document:
         audition = SubElement(spine, "audition", offset=offset)
         self._clip(audition, row, row.shown, row.placed.first, row.placed.length)
         for take in row.others:
-            used = frames_used(row.placed.shot.cut, rate=take.clip.rate, frames=take.clip.frames)
+            used = take.clip.used_in(row.placed.shot)
             if used:
-                length = frames_shown(used, rate=take.clip.rate, frames=take.clip.frames, shown_at=self._rate)
-                self._clip(audition, row, take, used.start, length)
+                self._clip(audition, row, take, used.start, take.clip.pictures.shown(used, self._rate))
 
     def _clip(self, parent: Element, row: Row, take: TakeRow, first: int, length: int, **attributes: str) -> None:
         clip = take.clip

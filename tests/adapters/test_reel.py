@@ -424,7 +424,7 @@ def test_a_reel_of_nothing_and_one_that_cannot_be_written_are_errors(clips: Path
 
 
 def test_a_timecode_that_the_reel_s_own_rate_does_not_have_is_refused(clips: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="00:00:00:24 is no timecode at 24 frames a second"):
+    with pytest.raises(UsageError, match="00:00:00:24 does not exist at 24 frames a second"):
         cut_reel([Segment(clip=clips / "a.mp4", burn=BurnIn(timecode=True))], tmp_path / "reel.mp4",
                  Options(start="00:00:00:24"))
 

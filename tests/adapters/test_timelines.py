@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 
 from manifest_runner.adapters.timelines import edl_texts, fcp7_text, otio_text, write_otioz
-from manifest_runner.core.cut import nearest
+from manifest_runner.core.cutpoints import nearest
 from manifest_runner.core.cutsheet import Sheet
 from manifest_runner.errors import MediaError
 from manifest_runner.views.escaping import node

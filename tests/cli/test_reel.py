@@ -62,6 +62,17 @@ def test_a_slug_keeps_the_length_of_the_cut_and_programs_are_told_where_everythi
     assert told["spans"][3] == {**told["spans"][3], "first": 12, "stop": 24}
 
 
+@pytest.mark.parametrize("more", [[], ["--contact-sheet", "sheet.png"]])
+def test_cuts_that_show_nothing_are_told_with_their_lines_all_at_once(more: list[str], show: Path) -> None:
+    write(show, SHOW.replace("takes: 2, circled: 2, cut: {in: 0.5}", "takes: 2, circled: 2, cut: {in: 0.99}")
+          .replace("off., duration: 1}", "off., duration: 1, cut: {in: 0.001, out: 0.02}}"))
+    ran = run(show, "reel", "show.yaml", "--slug", *more)
+    assert ran.code == 2
+    assert "show.yaml:7:61: error[empty-cut]: SH0010: no frame lies between the in point 0.001 s and the out" in ran.err
+    assert "show.yaml:8:79: error[empty-cut]: SH0020: no frame lies between" in ran.err
+    assert "{in: 0.001, out: 0.02}" in ran.err, "the line itself"
+
+
 def test_a_contact_sheet_instead_of_a_film(show: Path) -> None:
     ran = run(show, "reel", "show.yaml", "--slug", "--contact-sheet", "sheet.png", "--frame", "last")
     assert (ran.code, ran.out) == (0, "sheet.png: 3 shots on 1 page\n")
@@ -78,7 +89,7 @@ def test_a_contact_sheet_instead_of_a_film(show: Path) -> None:
     (["--slug", "--size", "1281x720"], 2, "no size of a picture"), (["--slug", "--rate", "fast"], 2,
                                                                     "no number of frames a second"),
     (["--slug", "--burn-in", "shot,title,clock"], 2, "title,clock: nothing of that name"),
-    (["--slug", "--start-timecode", "1h"], 2, "no timecode"), (["--slug", "--slate-frames", "9"], 2, "--slates"),
+    (["--slug", "--start-timecode", "1h"], 2, "time code 1h"), (["--slug", "--slate-frames", "9"], 2, "--slates"),
     (["--slug", "--sound", "gone.wav"], 1, "gone.wav"), (["--slug", "--font", "gone.ttf"], 2, "gone.ttf is no font"),
     (["--slug", "--out", "reel.avi"], 2, "does not end in .mp4"), (["--slug", "--out", "nowhere/reel.mp4"], 2,
                                                                    "there is no folder"),

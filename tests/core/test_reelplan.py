@@ -9,28 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manifest_runner.core.cutpoints import exact
 from manifest_runner.core.reelplan import (
-    STANDARD_RATES,
     Clip,
     Entry,
     Kind,
-    commonest,
     copied_packets,
     even,
     even_times,
-    exact,
     fitted,
-    frame_at,
     make_reel_plan,
-    parse_rate,
     parse_size,
-    rate_words,
     seconds_words,
     source_frame,
-    tidy_rate,
-    timecode,
-    uneven_rate,
 )
+from manifest_runner.core.timecode import STANDARD_RATES
 
 NTSC = Fraction(30000, 1001)
 FILM = Fraction(24000, 1001)
@@ -165,7 +158,6 @@ def test_size_and_rate_are_those_of_the_most_clips_and_of_several_those_that_com
     # What shows nothing has no say, and slugs alone are cut at the usual size and rate.
     assert make_reel_plan([Entry(clip=fast, start=Fraction(9)), Entry(clip=small)]).rate == 24
     assert make_reel_plan([Entry(length=Fraction(1))]).size == (1280, 720)
-    assert commonest([], 7) == 7
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(8, 2000), st.integers(8, 2000))
@@ -185,7 +177,7 @@ def test_a_picture_is_never_stretched_and_lies_whole_in_the_middle(width: int, h
 @pytest.mark.parametrize(("size", "aspect", "shown"), [((720, 576), "16/15", (768, 576)), ((720, 480), "8/9", (720, 540)),
                                                       ((1920, 1080), "1", (1920, 1080)), ((100, 50), "0", (100, 50))])
 def test_pixels_that_are_not_square_count_as_what_they_show(size: tuple[int, int], aspect: str, shown: tuple[int, int]) -> None:
-    assert clip(size=size, aspect=aspect).shown == shown
+    assert clip(size=size, aspect=aspect).square == shown
 
 
 @pytest.mark.parametrize(("order", "keys", "first", "stop", "packets"), [
@@ -200,16 +192,6 @@ def test_packets_are_copied_only_where_they_are_the_cut_and_nothing_else(order: 
     assert copied_packets(order, frozenset(keys), first, stop) == packets
 
 
-@pytest.mark.parametrize(("text", "rate"), [
-    ("24", 24), ("23.976", FILM), ("23.98", FILM), ("29.97", NTSC), ("30000/1001", NTSC), ("59.94", Fraction(60000, 1001)),
-    ("24.0", 24), ("12.5", Fraction(25, 2)), ("0", None), ("-24", None), ("1e9", None), ("24/0", None), ("fast", None), ("",
-                                                                                                                         None),
-    ("٢٤", None), ("241", None), ("1" * 30, None),
-])
-def test_rates_as_people_write_them(text: str, rate: Fraction | None) -> None:
-    assert parse_rate(text) == rate
-
-
 @pytest.mark.parametrize(("text", "size"), [
     ("1280x720", (1280, 720)), ("1280X720", (1280, 720)), ("1280×720", (1280, 720)), ("1281x720", None), ("12x7", None),
     ("720p", None), ("1280x", None), ("99999x2", None), ("-2x-2", None), ("٢٠x٢٠", None),
@@ -218,31 +200,12 @@ def test_sizes_as_people_write_them(text: str, size: tuple[int, int] | None) -> 
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize(("frame", "rate", "text"), [
-    (0, 24, "00:00:00:00"), (23, 24, "00:00:00:23"), (24, 24, "00:00:01:00"), (86400, 24, "01:00:00:00"),
-    (29, NTSC, "00:00:00:29"), (24, FILM, "00:00:01:00"), (25 * 86400, 25, "00:00:00:00"), (119, 120, "00:00:00:119"),
-])
-def test_timecode_counts_frames(frame: int, rate: Fraction, text: str) -> None:
-    assert timecode(frame, Fraction(rate)) == text
-    assert frame_at(text, Fraction(rate)) == frame % (25 * 86400)
+def test_words_for_people() -> None:
+    assert [seconds_words(Fraction(n, 100)) for n in (300, 350, 4, 0)] == ["3 s", "3.5 s", "0.04 s", "0 s"]
+    assert even((321, 181)) == (320, 180)
 
 
-@pytest.mark.parametrize("text", ["", "1:00:00:00", "24:00:00:00", "00:60:00:00", "00:00:60:00", "00:00:00:24", "00:00:00;00"])
-def test_what_is_no_timecode_is_none(text: str) -> None:
-    assert frame_at(text, Fraction(24)) is None
-
-
-def test_a_rate_that_a_container_rounded_is_the_standard_one() -> None:
-    assert tidy_rate(Fraction(2997, 100)) == NTSC
-    assert tidy_rate(Fraction(24)) == 24
-    assert tidy_rate(Fraction(23)) == 23
-    assert uneven_rate(Fraction(235, 10)) == FILM
+def test_times_are_even_where_only_a_container_rounded_them() -> None:
     # Milliseconds, as WebM counts them, are even; a frame that comes half a frame late is not.
     assert even_times([Fraction(round(1000 * n / 24), 1000) for n in range(500)], Fraction(24))
     assert not even_times([Fraction(0), Fraction(1, 16)], Fraction(24))
-
-
-def test_words_for_people() -> None:
-    assert [rate_words(rate) for rate in (Fraction(24), FILM, NTSC)] == ["24", "23.976", "29.97"]
-    assert [seconds_words(Fraction(n, 100)) for n in (300, 350, 4, 0)] == ["3 s", "3.5 s", "0.04 s", "0 s"]
-    assert even((321, 181)) == (320, 180)

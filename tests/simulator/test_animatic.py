@@ -20,7 +20,7 @@ from manifest_runner.simulator.clips import FLAW, animatic
 from manifest_runner.simulator.motion import Move, held_back, move_of, view
 from manifest_runner.simulator.painting import framing, paint
 from manifest_runner.simulator.places import PLACES
-from manifest_runner.simulator.slate import bar_height, drawable, timecode
+from manifest_runner.simulator.slate import bar_height, drawable
 
 WIDTH, HEIGHT = 480, 270
 WINDOW = (WIDTH, HEIGHT - bar_height(HEIGHT))
@@ -314,13 +314,6 @@ def test_the_edge_of_a_given_picture_is_not_to_be_seen_when_the_camera_pulls_out
     frame = window(drawn(brief(first_picture=png(plate), camera_control=move(zoom=10)), tmp_path)[-1])
     columns = [frame.crop((x, 0, x + 1, frame.height)) for x in range(24)]
     assert max(difference(one, two) for one, two in pairwise(columns)) < 6
-
-
-@pytest.mark.parametrize(("index", "shown"), [
-    (0, "00:00:00:00"), (95, "00:00:03:23"), (24 * 61, "00:01:01:00"), (24 * 3600 + 1, "01:00:00:01"),
-])
-def test_the_clock_counts_hours_minutes_seconds_and_frames(index: int, shown: str) -> None:
-    assert timecode(index, 24) == shown
 
 
 def test_the_final_frame_is_a_key_frame_for_the_shots_that_begin_with_it(tmp_path: Path) -> None:

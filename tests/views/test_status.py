@@ -109,10 +109,11 @@ def test_a_clip_that_is_other_than_asked_is_told_with_how_that_stands() -> None:
     lock = {where: replace(block, verdict=None if where == ("S003", 2) else verdict("all of it is black"))
             for where, block in rendered(manifest).items()}
     said = text(manifest, plan=plan_of(manifest, lock=lock))
-    assert said.splitlines()[:4] == [
-        "  S001 t1  done, but look at it: all of it is black",
-        "  S002 t1  done, accepted as it is: all of it is black",
-        "  S003 t1  done, not in the cut: all of it is black",
+    assert said.splitlines()[:5] == [
+        "  S001 t1          done, but look at it: all of it is black",
+        "  S002 t1 circled  done, accepted as it is: all of it is black",
+        "  S003 t1          done, not in the cut: all of it is black",
+        "  S003 t2 circled  done",
         "",
     ]
 

@@ -13,6 +13,7 @@ import click
 from manifest_runner.cli.cutting import (
     Wanted,
     burn_ins,
+    placed,
     rate_of,
     segments_of,
     sheet_target,
@@ -24,7 +25,8 @@ from manifest_runner.cli.cutting import (
 from manifest_runner.cli.options import manifest_argument, output_options, setting_options
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.words import near
-from manifest_runner.core.reelplan import Kind, rate_words, seconds_words
+from manifest_runner.core.reelplan import Kind, seconds_words
+from manifest_runner.core.timecode import rate_name
 from manifest_runner.errors import ExitCode, UsageError
 from manifest_runner.views.escaping import json_text
 from manifest_runner.views.text import count, safe
@@ -86,13 +88,14 @@ def _film(project: Project, show: Show, shots: list[Wanted], asked: dict[str, An
         metadata={"title": " ".join(words for words in (manifest.title or manifest.show, manifest.sequence) if words)},
     )
     segments = segments_of(shots, show, burn)
-    made = cut_reel(segments, to, options, cache=project.state.make().pieces, on_progress=_progress(silent))
+    with placed(show):
+        made = cut_reel(segments, to, options, cache=project.state.make().pieces, on_progress=_progress(silent))
     if as_json:
         click.echo(json_text(json.dumps(_as_dict(made, shots, to, missing), ensure_ascii=False, indent=2)))
         return int(ExitCode.DONE)
     plan = made.plan
     click.echo(f"{safe(str(near(to)))}: {count(len(shots), 'shot')}, {seconds_words(plan.frames / plan.rate)} "
-               f"({count(plan.frames, 'frame')}), {plan.size[0]}x{plan.size[1]}, {rate_words(plan.rate)} fps"
+               f"({count(plan.frames, 'frame')}), {plan.size[0]}x{plan.size[1]}, {rate_name(plan.rate)} fps"
                f"{', with sound' if made.sound else ''}; {_how(made)}")
     _remarks(missing, made.undrawn, slug=bool(asked.get("slug")) or any(each.clip is None for each in shots))
     return int(ExitCode.DONE)
@@ -139,7 +142,8 @@ def _sheet(show: Show, shots: list[Wanted], to: Path, asked: dict[str, Any], fon
     named = [manifest.show] if manifest.title and manifest.title != manifest.show else []
     sheet = Sheet(title=manifest.title or manifest.show, frame=asked["frame"], paper=asked["paper"], fonts=fonts,
                   facts=" · ".join(words for words in (*named, manifest.sequence) if words))
-    pages, undrawn = contact_sheet(segments_of(shots, show, frozenset()), to, sheet)
+    with placed(show):
+        pages, undrawn = contact_sheet(segments_of(shots, show, frozenset()), to, sheet)
     if as_json:
         body = {"path": str(to), "shots": len(shots), "pages": pages, "missing": missing, "undrawn": "".join(sorted(undrawn))}
         click.echo(json_text(json.dumps(body, ensure_ascii=False, indent=2)))
