@@ -44,11 +44,6 @@ class Paced:
         self._clock = clock
         self._pace = pace_of(rate)
 
-    @property
-    def opens(self) -> float:
-        """When the next question may be asked."""
-        return self._pace.opens
-
     async def submit(self, path: str, body: bytes, departure: Departure | None = None) -> JobDocument:
         """See `ports.Provider.submit`."""
         return await self._provider.submit(path, body, departure)
@@ -143,11 +138,10 @@ class Looks(Generic[T]):
         while True:
             now = self._clock.monotonic()
             due = self.table.opens(now)
-            due = inf if due is None else max(due, self._paced.opens)
-            if due > now:
-                await self._rest(due)
+            if due is None or due > now:
+                await self._rest(inf if due is None else due)
                 continue
-            await self._paced.turn()
+            await self._paced.turn()  # asked for ahead, the turns keep their distance however late this task wakes up
             watched = self.table.take(self._clock.monotonic())
             if watched is not None:
                 return watched
