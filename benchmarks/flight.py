@@ -58,6 +58,9 @@ from manifest_runner.simulator.world import Settings, World
 from tests.paper import EVERY, KINDS, Flight, batch  # found from the checkout only
 
 
+RATE = PollPolicy().rate
+
+
 class Faster(SystemClock):
     """The machine's clock, so many times faster."""
 
@@ -250,8 +253,8 @@ def on_paper() -> None:
     print("\non paper: requests a job, mean and 95th percentile of the delay in seconds, requests against every 5 s "
           "(target ≤ 0.4 at ≤ 3 s)")
     for title, jobs, within, narrower, rate in (
-            ("500 in a minute", 500, 60, False, 200.0), ("2,000 in half a minute", 2000, 30, False, 200.0),
-            ("the same, narrower kinds", 2000, 30, True, 200.0), ("10,000 in two minutes", 10_000, 120, False, 200.0),
+            ("500 in a minute", 500, 60, False, RATE), ("2,000 in half a minute", 2000, 30, False, RATE),
+            ("the same, narrower kinds", 2000, 30, True, RATE), ("10,000 in two minutes", 10_000, 120, False, RATE),
             ("the same, 700 looks a second", 10_000, 120, False, 700.0)):
         experience: list[tuple[Kind, float]] = []
         for flight in ("learning from nothing", "with experience", "and once more")[:2 if jobs > 2000 else 3]:
@@ -290,9 +293,9 @@ def hovering(lengths: Sequence[int], seconds: float) -> None:
     for jobs in lengths:
         with tempfile.TemporaryDirectory(prefix="manifest-runner-bench-") as name, Tower(1e-3) as tower:
             for title in (f"{jobs:,} jobs", "taken over by another run"):
-                first = tower.run("alone", jobs=2000, speed=PollPolicy().rate)
+                first = tower.run("alone", jobs=2000, speed=RATE)
                 ran = tower.run("fly", folder=name, name="hover", jobs=jobs, speed=1.0, way="learned", hover=seconds)
-                second = tower.run("alone", jobs=2000, speed=PollPolicy().rate)
+                second = tower.run("alone", jobs=2000, speed=RATE)
                 client = (first["cpu"] + second["cpu"]) / 4000
                 each = ran["cpu"] / ran["asked"]
                 print(f"  {title:26} {ran['asked'] / ran['wall']:9.0f} {1000 * each:8.2f} {each / client:6.2f} "

@@ -37,7 +37,7 @@ class PollPolicy:
     every: float = 5.0
     patience: float = 3600.0
     missing_after: int = 5
-    rate: float = 200.0
+    rate: float = 250.0
 
     @property
     def price(self) -> float:

@@ -6,18 +6,16 @@ that does not fit) lets the jobs that are already paid for finish.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from manifest_runner.core.fingerprint import fingerprint
-from manifest_runner.core.lifecycle import IN_FLIGHT, UNFINISHED, Event, Submitted
+from manifest_runner.core.lifecycle import UNFINISHED, Event, Submitted
 from manifest_runner.core.model import (
     Action,
-    Artifact,
     Change,
     Intent,
     Job,
@@ -32,28 +30,24 @@ from manifest_runner.core.model import (
     Shot,
     ShotFrame,
     TakeKey,
-    Verdict,
 )
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Ending, Notice, Observer, Outcome, Report
-from manifest_runner.core.planning import Where, output_path, take_of, upstream_frames
+from manifest_runner.core.planning import output_path, upstream_frames
 from manifest_runner.core.projection import entry_of
 from manifest_runner.core.requests import body_of, clip_frame_identity, task_id
-from manifest_runner.core.verdict import Judge, verdict_of
 from manifest_runner.engine.following import Following, Landing, collect, record
 from manifest_runner.engine.lockkeeper import LockKeeper
 from manifest_runner.engine.looking import Paced
 from manifest_runner.engine.pictures import Pictures
 from manifest_runner.engine.restoring import Origin, restore
 from manifest_runner.engine.submission import Submissions
+from manifest_runner.engine.takes import Takes, lean
 from manifest_runner.engine.types import Halt, Options, Outside
 from manifest_runner.errors import (
     BudgetExceeded,
     LedgerError,
     ManifestRunnerError,
-    NotSent,
-    ProviderError,
-    Throttled,
     Unauthorized,
 )
 
@@ -78,14 +72,6 @@ class _Aloft:
     earlier: bool
 
 
-def _lean(job: Job) -> Job:
-    """A job without the bytes of its submission, once these have left: nobody needs them any more, and with pictures in them
-    they are megabytes. The ledger has them."""
-    if job.state is JobState.INTENDED or not job.intent.body:
-        return job
-    return replace(job, intent=replace(job.intent, body=b""))
-
-
 class _Run:
     def __init__(self, *, name: str, plan: Plan, manifest: Manifest, card: ModelCard, lockfile: Lockfile, outside: Outside,
                  options: Options, observe: Observer) -> None:
@@ -93,29 +79,17 @@ class _Run:
         paced = Paced(outside.provider, outside.clock, options.poll.rate)
         self.outside, self.options, self.observe = replace(outside, provider=paced), options, observe
         self.following: Following[_Aloft] = Following(card, self.outside, options.poll, paced, self._tell, self._landed)
-        self.shots = {shot.id: shot for shot in manifest.shots}
-        self.entries: Mapping[Where, LockEntry] = lockfile.entries
-        self.jobs: dict[Where, Job] = {}
-        self.clips: dict[Where, Artifact] = {}
-        self.judge = Judge(card)
-        self.verdicts: dict[Where, Verdict | None] = {}
-        # an event for each take that somebody waits for; ten thousand that nobody does need none
-        awaited = {(frame.shot, self._take_of(frame)) for shot in manifest.shots for frame in upstream_frames(shot)}
-        self.ended = {where: anyio.Event() for where in ((change.shot, change.take) for change in plan.changes)
-                      if where in awaited}
-        self.outcomes: dict[Where, Outcome] = {}
-        self.all_ended = anyio.Event()
+        self.keeper = LockKeeper(outside.lock, outside.clock, options.lock_every)
+        self.takes = Takes(plan, manifest, card, lockfile, self.keeper)
         self.tasks = anyio.create_task_group()  # of takes that have something to do; those that are only followed need none
         self.halt: ManifestRunnerError | None = None
         self.places = {(change.shot, change.take): place for place, change in enumerate(plan.changes)}
         self.submissions = Submissions(card, self.outside, options, self._halted, self._halt, observe)
         self.pictures = Pictures(outside)
-        self.keeper = LockKeeper(outside.lock, outside.clock, options.lock_every)
 
     async def all(self) -> Report:
         """Run every change; the lockfile is written whatever happens."""
-        jobs = await self.outside.ledger.jobs(self.name)
-        self.jobs = {(job.intent.key.shot, job.intent.key.take): _lean(job) for job in jobs}
+        self.takes.remember(await self.outside.ledger.jobs(self.name))
         self.following.remember(await self.outside.ledger.durations())
         try:
             async with anyio.create_task_group() as keeping:
@@ -128,18 +102,17 @@ class _Run:
                 keeping.cancel_scope.cancel()
         finally:
             await self._write_lockfile()
-        order = [self.outcomes[change.shot, change.take] for change in self.plan.changes]
-        return Report(outcomes=tuple(order), halted=self.halt)
+        return self.takes.report(self.halt)
 
     async def _start_all(self) -> None:
         """Start every take that is not kept, and return when all have ended. What waits for nothing but its turn is called when
         that is near: neither ten thousand kept takes nor ten thousand in line need a task each."""
         for change in self.plan.changes:
             if change.action is Action.KEEP:
-                self._keep(change)
+                self.takes.keep(self._key(change), change)
         in_line, others = [], []
         for change in self.plan.changes:
-            if change.action in _SUBMITTED and not upstream_frames(self.shots[change.shot]):
+            if change.action in _SUBMITTED and not upstream_frames(self.takes.shots[change.shot]):
                 in_line.append(change)
                 self.submissions.line.join(self.places[change.shot, change.take])
             elif change.action is not Action.KEEP:
@@ -151,7 +124,7 @@ class _Run:
             await self.submissions.line.called(self.places[change.shot, change.take])
             self.tasks.start_soon(self._take, change)
         if self.plan.changes:
-            await self.all_ended.wait()
+            await self.takes.all_ended.wait()
 
     async def _write_lockfile(self) -> None:
         """The last write; where it fails everything is in the ledger all the same."""
@@ -160,6 +133,9 @@ class _Run:
         except ManifestRunnerError as error:
             error.hint = error.hint or "the ledger has everything: mend this, then run `manifest-runner lock` on the manifest"
             self._halt(error)
+
+    def _key(self, change: Change) -> TakeKey:
+        return TakeKey(manifest=self.name, shot=change.shot, take=change.take)
 
     def _place(self, key: TakeKey) -> int:
         return self.places[key.shot, key.take]
@@ -178,69 +154,30 @@ class _Run:
     async def _go_on(self, change: Change, step: Callable[[TakeKey, Change], Awaitable[Outcome | None]]) -> None:
         """A step of a take. It leads to an outcome or, where that is None, to a job that is followed until it has `_landed`.
         Errors of this program end the take, not the run."""
-        key = TakeKey(manifest=self.name, shot=change.shot, take=change.take)
+        key = self._key(change)
         try:
             outcome = await step(key, change)
         except BudgetExceeded as error:
             outcome = Outcome(key=key, action=change.action, ending=Ending.OVER_BUDGET, words=error.message)
         except Halt as error:
             self._halt(error.cause)
-            outcome = self._failed(key, change, error.cause)
+            outcome = self.takes.failed(key, change, error.cause)
         except (LedgerError, Unauthorized) as error:  # without a ledger, or a key, nothing more may leave
             self._halt(error)
-            outcome = self._failed(key, change, error)
+            outcome = self.takes.failed(key, change, error)
         except ManifestRunnerError as error:
-            outcome = self._failed(key, change, error)
+            outcome = self.takes.failed(key, change, error)
         self.submissions.line.leave(self._place(key))  # where it never came to its turn
         if outcome is None:
             return
         if outcome.ending is Ending.FAILED and self.options.fail_fast and self.halt is None:
             self.halt = ManifestRunnerError(f"{key.shot} failed, and --fail-fast was asked", code="fail-fast")
-        outcome = self._with_verdict(change, outcome)
-        self._end(key, outcome)
-        self.observe(key, outcome)
-
-    def _with_verdict(self, change: Change, outcome: Outcome) -> Outcome:
-        """What is said of the clip that came home, and whether that is news: of one that was only fetched again it may not
-        be."""
-        verdict = self.verdicts.get((change.shot, change.take)) if outcome.ending is Ending.DONE else None
-        before = verdict_of(change)
-        known = before is not None and verdict is not None and before.findings == verdict.findings
-        return replace(outcome, verdict=verdict, found=verdict is not None and not known)
-
-    def _failed(self, key: TakeKey, change: Change, error: ManifestRunnerError) -> Outcome:
-        """What an error means for its take: a job that is alive at the gateway is unfinished, whatever kept us from it."""
-        job = self.jobs.get((key.shot, key.take))
-        alive = isinstance(error, NotSent | Throttled) or (
-            isinstance(error, ProviderError | LedgerError) and job is not None and job.state in IN_FLIGHT)
-        ending = Ending.UNFINISHED if alive else Ending.FAILED
-        if job is not None and job.state is JobState.IN_DOUBT:
-            ending = Ending.IN_DOUBT
-        return Outcome(key=key, action=change.action, ending=ending,
-                       words=error.words if isinstance(error, ProviderError) and error.words else error.message,
-                       charged=self._charged(key), job=job)
-
-    def _keep(self, change: Change) -> None:
-        key = TakeKey(manifest=self.name, shot=change.shot, take=change.take)
-        assert change.entry is not None  # noqa: S101 - what is kept is known
-        self._project(key, change.entry)
-        self._end(key, Outcome(key=key, action=change.action, ending=Ending.DONE, artifact=change.entry.outputs[0],
-                               verdict=change.entry.verdict))
-
-    def _end(self, key: TakeKey, outcome: Outcome) -> None:
-        where = (key.shot, key.take)
-        if outcome.artifact is not None:
-            self.clips[where] = outcome.artifact
-        self.outcomes[where] = outcome
-        if where in self.ended:
-            self.ended[where].set()
-        if len(self.outcomes) == len(self.plan.changes):
-            self.all_ended.set()
+        self.observe(key, self.takes.end(change, outcome))
 
     async def _act(self, key: TakeKey, change: Change) -> Outcome | None:
         match change.action:
             case Action.DROP:
-                self.keeper.note(key, None)
+                self.takes.drop(key)
                 self.observe(key, Notice.DROPPED)
                 return Outcome(key=key, action=change.action, ending=Ending.DONE)
             case Action.FETCH:
@@ -252,7 +189,7 @@ class _Run:
                 return await self._create(key, change)
 
     async def _resume(self, key: TakeKey, change: Change) -> Outcome | None:
-        job, entry = self.jobs.get((key.shot, key.take)), change.entry
+        job, entry = self.takes.job(key), change.entry
         if job is not None and entry is not None and job.state not in UNFINISHED and (
                 job.intent.external_task_id != entry.external_task_id):
             job = None  # it is over; what is to be finished is another job of this take
@@ -265,39 +202,24 @@ class _Run:
             return Outcome(key=key, action=change.action, ending=Ending.IN_DOUBT, words=words)
         return await self._finish(key, change, job)
 
-    def _project(self, key: TakeKey, entry: LockEntry) -> None:
-        if entry.state is JobState.STORED:
-            entry = self.judge.judged(entry, self.shots.get(key.shot), key.take)
-            self.verdicts[key.shot, key.take] = entry.verdict
-        if entry != self.entries.get((key.shot, key.take)):
-            self.keeper.note(key, entry)
-
-    def _learn(self, key: TakeKey, job: Job) -> None:
-        job = self.jobs[key.shot, key.take] = _lean(job)
-        self._project(key, entry_of(job))
-
-    def _charged(self, key: TakeKey) -> Decimal:
-        job = self.jobs.get((key.shot, key.take))
-        return job.charged or Decimal(0) if job is not None else Decimal(0)
-
     async def _restore(self, key: TakeKey, change: Change, entry: LockEntry) -> Outcome:
         """Put the bytes of a finished take where they belong."""
         artifact, origin = await restore(entry, output_path(self.manifest, key.shot, key.take), self.outside,
                                          asking=lambda: self.observe(key, Notice.DOWNLOADING))
         if origin is Origin.STORE:
             self.observe(key, Notice.RESTORED)
-        self._project(key, replace(entry, outputs=(artifact, *entry.outputs[1:])))
+        self.takes.project(key, replace(entry, outputs=(artifact, *entry.outputs[1:])))
         return Outcome(key=key, action=change.action, ending=Ending.DONE, artifact=artifact)
 
     async def _create(self, key: TakeKey, change: Change) -> Outcome | None:
-        shot = self.shots[key.shot]
-        blocked = await self._upstream(shot)
+        shot = self.takes.shots[key.shot]
+        blocked = await self.takes.upstream(shot)
         if blocked is not None:
             return Outcome(key=key, action=change.action, ending=Ending.SKIPPED, words=blocked)
         if self._halted():
             return Outcome(key=key, action=change.action, ending=Ending.SKIPPED, words=_STOPPED)
         intent = await self._intent(key, shot, change)
-        locked = self.entries.get((key.shot, key.take))
+        locked = self.takes.entries.get((key.shot, key.take))
         if locked is not None and locked.state is JobState.STORED and locked.fingerprint == intent.fingerprint:
             return await self._restore(key, change, locked)  # its upstream clip came out the same as before
         self.observe(key, Notice.WAITING)
@@ -308,25 +230,9 @@ class _Run:
         if job is None:
             return Outcome(key=key, action=change.action, ending=Ending.SKIPPED, words=_STOPPED)
         if job.state is JobState.STORED:  # another process was faster, or it was bought under an earlier plan
-            self.jobs[key.shot, key.take] = job
+            self.takes.learn(key, job)
             return await self._restore(key, change, entry_of(job))
         return await self._finish(key, change, job, earlier=job.intent.fingerprint != intent.fingerprint)
-
-    async def _upstream(self, shot: Shot) -> str | None:
-        """Wait for the clips that a shot takes frames from; the words for it where one of them did not come."""
-        for frame in upstream_frames(shot):
-            where = (frame.shot, self._take_of(frame))
-            if where in self.ended:
-                await self.ended[where].wait()
-            if where not in self.clips:
-                return f"{frame.shot} take {where[1]} has no clip to take its frame from"
-        return None
-
-    def _take_of(self, frame: ShotFrame) -> int:
-        return take_of(frame, self.shots)
-
-    def _clip_of(self, frame: ShotFrame) -> Artifact:
-        return self.clips[frame.shot, self._take_of(frame)]
 
     async def _intent(self, key: TakeKey, shot: Shot, change: Change) -> Intent:
         """Everything that must be durable: the planned request with the upstream clips that are there now."""
@@ -334,12 +240,12 @@ class _Run:
         params = dict(change.after.params)
         for name, frame in ((self.card.frames.first, shot.first_frame), (self.card.frames.last, shot.last_frame)):
             if isinstance(frame, ShotFrame):
-                params[name] = clip_frame_identity(frame.frame, self._clip_of(frame).sha256)
+                params[name] = clip_frame_identity(frame.frame, self.takes.clip_of(frame).sha256)
         request = Request(model=change.after.model, params=params)
         digest = fingerprint(request)
-        attempt = self._attempts(key) + 1
+        attempt = self.takes.attempts(key) + 1
         task = task_id(key, digest, attempt)
-        addresses = await self.pictures.addresses(shot, request, self.card, self._clip_of)
+        addresses = await self.pictures.addresses(shot, request, self.card, self.takes.clip_of)
         body = body_of(request, addresses, task, self.options.callback_url)
         return Intent(key=key, external_task_id=task, attempt=attempt, fingerprint=digest, request=request, body=body,
                       reserved=change.quote.credits)
@@ -351,26 +257,19 @@ class _Run:
                         request=entry.request, body=b"", reserved=entry.estimated)
         return await self.outside.ledger.adopt(intent, job_id)
 
-    def _attempts(self, key: TakeKey) -> int:
-        where = (key.shot, key.take)
-        known = [self.jobs[where].intent.attempt] if where in self.jobs else []
-        if where in self.entries:
-            known.append(self.entries[where].attempt)
-        return max(known, default=0)
-
     def _tell(self, event: Event, job: Job) -> None:
         """Hears of each durable event: keeps the job, the lockfile and the observer in step with the ledger."""
         if isinstance(event, Submitted):
             self.following.accepted(job.intent.external_task_id)
-        self._learn(job.intent.key, job)
+        self.takes.learn(job.intent.key, job)
         self.observe(job.intent.key, event)
 
     async def _finish(self, key: TakeKey, change: Change, job: Job, *, earlier: bool = False) -> Outcome | None:
         """Bring a job that has left to its end, from whatever state it is in; None where it is followed from here on. `earlier`
         says that it is a job of another request than the one of the plan."""
-        self._learn(key, job)
+        self.takes.learn(key, job)
         if job.state in (JobState.SUBMITTED, JobState.RUNNING, JobState.MISSING):
-            self.following.follow(_lean(job), _Aloft(change=change, earlier=earlier))
+            self.following.follow(lean(job), _Aloft(change=change, earlier=earlier))
             return None
         self.submissions.freed()
         return await self._home(key, change, job, None, earlier=earlier)
@@ -397,21 +296,8 @@ class _Run:
         if job.state is JobState.SUCCEEDED:
             self.observe(key, Notice.DOWNLOADING)
             job = await collect(job, document, output_path(self.manifest, key.shot, key.take), self.outside, self._tell)
-        outcome = self._outcome(key, change, job)
+        outcome = self.takes.finished(key, change, job)
         if not earlier or outcome.ending is not Ending.DONE:
             return outcome
         words = "another run was rendering an earlier request of this take: that one is finished; run again for this one"
         return replace(outcome, ending=Ending.UNFINISHED, words=words, artifact=None)
-
-    def _outcome(self, key: TakeKey, change: Change, job: Job) -> Outcome:
-        ending, words = {
-            JobState.STORED: (Ending.DONE, ""),
-            JobState.FAILED: (Ending.FAILED, job.error),
-            JobState.REFUSED: (Ending.FAILED, job.error),
-            JobState.IN_DOUBT: (Ending.IN_DOUBT, job.error or "it may have been accepted; a person must look"),
-            JobState.MISSING: (Ending.UNFINISHED, f"the gateway does not know job {job.job_id} (any more)"),
-            JobState.INTENDED: (Ending.UNFINISHED, "no answer yet; the same request goes again in the next run"),
-        }.get(job.state, (Ending.UNFINISHED, f"job {job.job_id} is still {job.state.value}"))
-        clip = job.artifacts[0] if job.artifacts else None
-        return Outcome(key=key, action=change.action, ending=ending, words=words, job=job, charged=job.charged or Decimal(0),
-                       artifact=clip)
