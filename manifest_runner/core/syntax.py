@@ -54,10 +54,13 @@ def _opened_here(begin: yaml.Mark, problem: str, context: str) -> _Finding | Non
     """Something whose mistake is where it begins, not where the scanner gave up."""
     if "quoted scalar" in context and ("end of stream" in problem or "document indicator" in problem):
         return begin.line, begin.column, "a quote is opened here and never closed", "close it with the same quote"
-    for name, character in (("an alias", "*"), ("an anchor", "&"), ("a tag", "!"), ("a block scalar", "|")):
+    for name, character in (("an alias", "*"), ("an anchor", "&"), ("a tag", "!")):
         if context == f"while scanning {name}":
             message = f"{character} at the start of a value has a meaning of its own in YAML"
             return begin.line, begin.column, message, "put the whole value in double quotes"
+    if context == "while scanning a block scalar":
+        return begin.line, begin.column, "the text of | or > does not begin in its own line", (
+            "indent it in the lines below, or put the whole value in double quotes")
     return None
 
 

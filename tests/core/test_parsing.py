@@ -142,6 +142,8 @@ def test_scalar_keys_are_their_text() -> None:
         ("a: Close on: rain", "yaml-syntax", 1, 12, "quotes"),
         ('a: "x\nb: 1\n', "yaml-syntax", 1, 4, "close"),
         ("a:\n  b: 'x\nc: 1\n", "yaml-syntax", 2, 6, "close"),
+        ("a: >- Slowly.\n  rain\n", "yaml-syntax", 1, 4, "lines below"),
+        ("a: | rain\n", "yaml-syntax", 1, 4, "lines below"),
         ("a: @x", "yaml-syntax", 1, 4, "quotes"),
         ("a: `x`", "yaml-syntax", 1, 4, "quotes"),
         ("a: *hero* walks", "yaml-syntax", 1, 4, "quotes"),
