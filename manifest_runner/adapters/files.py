@@ -201,6 +201,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_name(path: Path, lasting: set[Path]) -> None:
+    """Make the name of a file durable, and that of its folder, which another task may have made just now: of each folder once,
+    which `lasting` remembers."""
+    sync_folder(path.parent)
+    if path.parent not in lasting:
+        sync_folder(path.parent.parent)
+        lasting.add(path.parent)
+
+
 def _unreadable(path: str, error: OSError) -> UsageError:
     missing = isinstance(error, FileNotFoundError | NotADirectoryError)
     reason = "does not exist" if missing else f"cannot be read: {error.strerror}"

@@ -27,7 +27,7 @@ from urllib.parse import quote, unquote, urlsplit
 import anyio.to_thread
 
 from manifest_runner.adapters.answers import printable
-from manifest_runner.adapters.files import sync_folder
+from manifest_runner.adapters.files import sync_name
 from manifest_runner.adapters.frames import media_type
 from manifest_runner.adapters.secrets import is_loopback
 from manifest_runner.errors import MissingExtra, StoreError, UsageError
@@ -94,6 +94,7 @@ class ObjectSharedStore:
         self._shown = shown
         self._public = public
         self._folder = folder  # where objects are files that can be synced
+        self._lasting: set[Path] = set()
 
     @property
     def shown(self) -> str:
@@ -190,8 +191,17 @@ class ObjectSharedStore:
         except AlreadyExistsError:
             return False
         if self._folder is not None:
-            _sync(self._folder / key)
+            self._sync(self._folder / key)
         return True
+
+    def _sync(self, path: Path) -> None:
+        """An object of a folder outlives a power cut, or nobody was told that it is there."""
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_name(path, self._lasting)
 
     def _create(self, key: str, content: bytes, *, over: bool = False, attributes: Any = None) -> None:
         """One request that fails where there is an object of that name, and where the store knows no such request, one that
@@ -254,17 +264,6 @@ def _checked(source: Path, digest: str) -> Iterator[bytes]:
             yield chunk
     if hashed.hexdigest() != digest:
         raise _damaged(str(source), digest)
-
-
-def _sync(path: Path) -> None:
-    """An object of a folder outlives a power cut, or nobody was told that it is there."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    sync_folder(path.parent)
-    sync_folder(path.parent.parent)
 
 
 def _folder(address: str) -> Path:

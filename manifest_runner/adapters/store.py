@@ -27,7 +27,7 @@ from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
-from manifest_runner.adapters.files import make_folder, repository_of, sync_folder
+from manifest_runner.adapters.files import make_folder, repository_of, sync_folder, sync_name
 from manifest_runner.core.model import Artifact, MediaFacts
 from manifest_runner.errors import DownloadError, UsageError
 from manifest_runner.ports import Copy, Kept
@@ -56,6 +56,7 @@ class LocalStore:
         self._folder = folder.resolve()
         self._repository = repository_of(folder)
         self._parents: dict[str, Path] = {}
+        self._lasting: set[Path] = set()
 
     def scratch(self, name: str) -> Path:
         """A path for a new file on the store's own file system, so that keeping it is a rename. The folder is there."""
@@ -130,8 +131,7 @@ class LocalStore:
             # The race: two runs finish the same bytes at once. Both were hashed a moment ago, so whichever rename comes last
             # puts the same bytes in place of the same bytes (or whole ones in place of damaged ones).
             scratch.replace(stored)
-            sync_folder(stored.parent)
-            sync_folder(stored.parent.parent)  # where another task may have made the folder `ab` just now
+            sync_name(stored, self._lasting)
         except OSError as error:
             raise _cannot(f"store {name}", error) from None
         if wanted is not None and digest != wanted:
@@ -179,7 +179,7 @@ class LocalStore:
             make_folder(stored.parent)
             scratch.chmod(0o444)
             scratch.replace(stored)
-            sync_folder(stored.parent)
+            sync_name(stored, self._lasting)
         except OSError as error:
             raise _cannot(f"store {artifact.path}", error) from None
         finally:
