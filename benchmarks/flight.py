@@ -1,15 +1,15 @@
-"""What jobs in flight cost: `python benchmarks/flight.py [--jobs 2000] [--speed 2] [--hover 10000] [--paper 500,2000,10000]`.
+"""What jobs in flight cost: `python benchmarks/flight.py [--jobs 2000] [--speed 2] [--hover 10000] [--paper
+500,2000,10000]`.
 
 Three parts. Nothing here fails for being slow; ratios hold within one run, and CPU is counted, not time on the wall.
 
 1. On paper: the program's timetable and pace in virtual time, one flight after the other, each with what those before it have
-   learned.
-2. In flight: the simulator in a process of its own on a port, and in another one the program's engine, gateway and ledger.
-   Jobs take 70-260 s as the simulator deals them; both clocks run `--speed` times faster, so that requests and CPU a second are
-   so many times those of a real run. Clips are not drawn, fetched or kept. The peer looks every 5 s at every job. Requests, and
-   how late the look came that saw a job over, are the simulator's books'.
-3. Hovering: jobs that do not end, looked at as fast as the pace allows, against the same HTTP client that does nothing
-   else at the same pace (in a rush it would wake up less often for as many answers).
+learned. 2. In flight: the simulator in a process of its own on a port, and in another one the program's engine, gateway and
+ledger. Jobs take 70-260 s as the simulator deals them; both clocks run `--speed` times faster, so that requests and CPU a
+second are so many times those of a real run. Clips are not drawn, fetched or kept. The peer looks every 5 s at every job.
+Requests, and how late the look came that saw a job over, are the simulator's books'. 3. Hovering: jobs that do not end, looked
+at as fast as the pace allows whatever was learned of them, against the same HTTP client that does nothing else at the same pace
+(in a rush it would wake up less often for as many answers).
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ from manifest_runner.ports import SpendingLimits
 from manifest_runner.simulator.server import Simulator, serve
 from manifest_runner.simulator.world import Settings, World
 from tests.paper import EVERY, KINDS, Flight, batch  # found from the checkout only
+
+RATE = PollPolicy().rate
+"""Looks a second that a run allows itself."""
 
 
 class Faster(SystemClock):
@@ -131,6 +134,9 @@ async def fly(address: str, folder: Path, name: str, jobs: int, speed: float, wa
     if way == "fixed":
         policy = PollPolicy(rate=1e9)
         timetable.next_wait = lambda *_, jitter, **__: EVERY * (0.9 + 0.2 * jitter)  # the peer
+    elif hover:
+        own = timetable.next_wait  # it learns that these jobs last, and would soon hardly ask any more
+        timetable.next_wait = lambda *known, **more: min(own(*known, **more), EVERY)
     left, figures = anyio.Event(), {"submitted": 0}
 
     def observe(_: object, what: object) -> None:
@@ -246,9 +252,9 @@ def on_paper(lengths: Sequence[int]) -> list[Figure]:
     chance, figures = random.Random(1), []
     print("\non paper: requests a job, mean and 95th percentile of the delay in seconds, requests against every 5 s")
     for title, jobs, within, narrower, rate in (
-            ("500 in a minute", 500, 60, False, PollPolicy.rate), ("2,000 in half a minute", 2000, 30, False, PollPolicy.rate),
-            ("2,000, narrower kinds", 2000, 30, True, PollPolicy.rate),
-            ("10,000 in two minutes", 10_000, 120, False, PollPolicy.rate),
+            ("500 in a minute", 500, 60, False, RATE), ("2,000 in half a minute", 2000, 30, False, RATE),
+            ("2,000, narrower kinds", 2000, 30, True, RATE),
+            ("10,000 in two minutes", 10_000, 120, False, RATE),
             ("10,000, 700 looks a second", 10_000, 120, False, 700.0)):
         if jobs not in lengths:
             continue
@@ -308,9 +314,9 @@ def hovering(lengths: Sequence[int], seconds: float) -> list[Figure]:
     for jobs in lengths:
         with tempfile.TemporaryDirectory(prefix="manifest-runner-bench-") as name, Tower(1e-3) as tower:
             rush = tower.run("alone", jobs=2000, speed=1e9)
-            first = tower.run("alone", jobs=2000, speed=PollPolicy().rate)
+            first = tower.run("alone", jobs=2000, speed=RATE)
             ran = tower.run("fly", folder=name, name="hover", jobs=jobs, speed=1.0, way="learned", hover=seconds)
-            second = tower.run("alone", jobs=2000, speed=PollPolicy().rate)
+            second = tower.run("alone", jobs=2000, speed=RATE)
         client = (first["cpu"] + second["cpu"]) / 4000
         each = ran["cpu"] / ran["asked"]
         print(f"  {f'{jobs:,} jobs':26} {ran['asked'] / ran['wall']:9.0f} {1000 * each:8.2f} {each / client:6.2f} "

@@ -61,7 +61,8 @@ async def live(ledger: GroupLedger, numbers: Iterator[int]) -> None:
     for number in numbers:
         name = ExternalTaskId(f"S{number:06}_t1.a1.{PRINT[:8]}")
         key = TakeKey(manifest="show.yaml", shot=ShotId(f"S{number:06}"), take=1)
-        intent = Intent(key=key, attempt=1, external_task_id=name, fingerprint=PRINT, request=REQUEST, body=b"{}" + b" " * 500, reserved=Decimal(145))
+        intent = Intent(key=key, attempt=1, external_task_id=name, fingerprint=PRINT, request=REQUEST, body=b"{}" + b" " * 500,
+                        reserved=Decimal(145))
         assert isinstance(await ledger.admit(intent, SpendingLimits()), Admitted)
         await ledger.record(name, Submitted(job_id=JobId(f"job_{number}")))
         await ledger.record(name, Succeeded(charged=Decimal(145)))
