@@ -1,15 +1,15 @@
-"""What jobs in flight cost: `python benchmarks/flight.py [--jobs 2000] [--speed 2] [--hover 10000] [--paper
-500,2000,10000]`.
+"""What jobs in flight cost: `python benchmarks/flight.py [--jobs 2000] [--speed 2] [--hover 10000]`.
 
 Three parts. Nothing here fails for being slow; ratios hold within one run, and CPU is counted, not time on the wall.
 
-1. On paper: the program's timetable and pace in virtual time, one flight after the other, each with what those before it have
-learned. 2. In flight: the simulator in a process of its own on a port, and in another one the program's engine, gateway and
-ledger. Jobs take 70-260 s as the simulator deals them; both clocks run `--speed` times faster, so that requests and CPU a
-second are so many times those of a real run. Clips are not drawn, fetched or kept. The peer looks every 5 s at every job.
-Requests, and how late the look came that saw a job over, are the simulator's books'. 3. Hovering: jobs that do not end, looked
-at as fast as the pace allows whatever was learned of them, against the same HTTP client that does nothing else at the same pace
-(in a rush it would wake up less often for as many answers).
+1. Hovering: jobs that do not end, looked at as fast as the pace allows, whatever was learned of them, against the same HTTP
+   client that does nothing else at the same pace (in a rush it would wake up less often for as many answers).
+2. In flight: the simulator in a process of its own on a port, and in another one the program's engine, gateway and ledger.
+   Jobs take 70-260 s as the simulator deals them; both clocks run `--speed` times faster, so that requests and CPU a second are
+   so many times those of a real run. Clips are not drawn, fetched or kept. The peer looks every 5 s at every job. Requests, and
+   how late the look came that saw a job over, are the simulator's books'.
+3. On paper: the program's timetable and pace in virtual time, one flight after the other, each with what those before it have
+   learned.
 """
 
 from __future__ import annotations
