@@ -70,7 +70,8 @@ def page(figures: Sequence[Figure], setting: Setting, *, plot: str = "") -> str:
         parts += ["## Growth\n", f"![Seconds by the number of shots]({plot})\n"]
     for row in ROWS:
         mine = [figure for figure in figures if figure.row == row.key]
-        parts += [f"## {row.title}\n", f"{EXPLAINED[row.key]}\n", details(mine) if mine else "Not measured.\n"]
+        shown = matrix if row.key == "idle" and any(figure.theirs for figure in mine) else details
+        parts += [f"## {row.title}\n", f"{EXPLAINED[row.key]}\n", shown(mine) if mine else "Not measured.\n"]
         if row.key in setting.profiles:
             parts += ["Where the time goes, by the interpreter's own profile:\n",
                       f"```\n{setting.profiles[row.key].rstrip()}\n```\n"]
@@ -94,8 +95,35 @@ def details(figures: Sequence[Figure]) -> str:
         theirs = figure.missing or amount(figure.theirs, figure.unit)
         lines.append(f"| {figure.what} | {amount(figure.ours, figure.unit)} | {figure.peer} | {theirs} | {ratio(figure)} "
                      f"| {figure.runs} |")
-    notes = dict.fromkeys(f"{figure.peer or figure.what}: {figure.note}." for figure in figures if figure.note)
-    return "\n".join([*lines, "", *([*(f"- {note}" for note in notes), ""] if notes else [])])
+    return "\n".join([*lines, "", *notes(figures)])
+
+
+def matrix(figures: Sequence[Figure]) -> str:
+    """Peers below each other and lengths beside each other: seconds, and how many times ours they are."""
+    lengths = sorted({figure.shots for figure in figures if figure.shots is not None})
+    ours = {figure.shots: amount(figure.ours, figure.unit) for figure in figures}
+    rows: dict[str, list[str]] = {"**manifest-runner**": [f"**{ours[length]}**" for length in lengths]}
+    for peer in dict.fromkeys(figure.peer for figure in figures):
+        by_length = {figure.shots: figure for figure in figures if figure.peer == peer}
+        rows[peer] = [_beside(by_length.get(length)) for length in lengths]
+    runs = sorted({figure.runs for figure in figures if figure.theirs is not None}, reverse=True)
+    lines = [f"| | {' | '.join(f'{length:,} shots' for length in lengths)} |", f"|---|{'---|' * len(lengths)}",
+             *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items())]
+    said = f"Medians of {' or, where it takes seconds, '.join(map(str, runs))}; × is the peer's time over ours.\n"
+    return "\n".join([*lines, "", said, *notes(figures)])
+
+
+def _beside(figure: Figure | None) -> str:
+    if figure is None or figure.theirs is None:
+        return figure.missing if figure is not None else ""
+    times = f", {number(figure.theirs / figure.ours)} ×" if figure.ours else ""
+    return f"{amount(figure.theirs, figure.unit)}{times}"
+
+
+def notes(figures: Sequence[Figure]) -> list[str]:
+    """What must be known to read these figures, each once."""
+    found = dict.fromkeys(f"- {figure.peer or figure.what}: {figure.note}." for figure in figures if figure.note)
+    return [*found, ""] if found else []
 
 
 def _line(row: Row, figure: Figure) -> str:

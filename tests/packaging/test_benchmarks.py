@@ -26,7 +26,8 @@ from manifest_runner.core.model import Rate
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = Setting(machine={"Processor": "abacus, 1 cores"}, versions={"ninja": "missing"})
-NINJA = Figure(row="idle", what="10,000 shots", ours=0.15, unit="s", peer="ninja", theirs=0.1, aim=AIMS["idle/ninja"])
+NINJA = Figure(row="idle", what="10,000 shots", shots=10_000, ours=0.15, unit="s", peer="ninja", theirs=0.1,
+               aim=AIMS["idle/ninja"])
 
 
 def clips_of_dodo(text: str) -> list[str]:
@@ -123,13 +124,16 @@ def test_the_page_names_every_row_whatever_was_measured() -> None:
 
 def test_the_page_says_what_was_reached_what_was_not_and_what_is_missing() -> None:
     slow = Figure(row="start", what="--help", ours=0.6, unit="s", peer="python -c pass", theirs=0.1, aim=AIMS["start/--help"])
-    gone = Figure(row="idle", what="1,000 shots", ours=0.1, unit="s", peer="dvc", aim=AIMS["idle/dvc"], missing="missing")
+    gone = Figure(row="idle", what="1,000 shots", shots=1000, ours=0.1, unit="s", peer="dvc", aim=AIMS["idle/dvc"],
+                  missing="missing")
     said = summary([NINJA, slow, gone])
     assert "| Nothing to do: 10,000 shots | 0.150 s | ninja: 0.100 s | 1.50 × | ≤ 2 × | yes |" in said
     assert "| Start: --help | 0.600 s | python -c pass: 0.100 s | 6.00 × | ≤ 5 × | **no** |" in said
     assert "| Nothing to do: 1,000 shots | 0.100 s | dvc: missing |  | ≥ 75 × faster | missing |" in said
     text = page([gone, NINJA], Setting(machine={}, versions={"dvc": "missing"}, profiles={"idle": "plan 1.0"}))
     assert "| dvc | missing |" in text
+    assert "| **manifest-runner** | **0.100 s** | **0.150 s** |" in text
+    assert "| ninja |  | 0.100 s, 0.667 × |" in text
     assert "```\nplan 1.0\n```" in text
 
 
