@@ -35,13 +35,13 @@ def install_peers() -> Path:
     mark, wanted = folder / ".ready", hashlib.sha256(PINNED.read_bytes()).hexdigest()
     if not mark.exists() or mark.read_text() != wanted:
         print("installing the peers", flush=True)
-        install = [python, *PIP, "install", "-c", PINNED]
+        install: list[str | Path] = [python, *PIP, "install", "-c", PINNED]
         if subprocess.run([*install, *PEERS], check=False).returncode == 0:
             mark.write_text(wanted)
-        else:
-            for name in PEERS:
-                if subprocess.run([*install, name], check=False).returncode:
-                    print(f"{name} cannot be installed: it will be missing", file=sys.stderr)
+            return python.parent
+        for name in PEERS:
+            if subprocess.run([*install, name], check=False).returncode:
+                print(f"{name} cannot be installed: it will be missing", file=sys.stderr)
     return python.parent
 
 
@@ -54,7 +54,7 @@ def install_ours() -> Path:
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)], cwd=ROOT, check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     (wheel,) = wheels.glob("*.whl")
-    install = [python, *PIP, "install", "-c", ROOT / "constraints.txt"]
+    install: list[str | Path] = [python, *PIP, "install", "-c", ROOT / "constraints.txt"]
     subprocess.run([*install, f"{wheel}[video,sim]"], check=True)
     subprocess.run([*install, "--force-reinstall", "--no-deps", wheel], check=True)  # the version stays, the code does not
     return python

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def measured(where: Path | None, jobs: int, at_once: int, runs: int) -> Figure:
         found = []
         for synced in (True, False):
             with tempfile.TemporaryDirectory(prefix="manifest-runner-bench-", dir=where) as name:
-                found.append(anyio.run(lambda folder=Path(name), synced=synced: spent(folder, jobs, at_once, synced=synced)))
+                found.append(anyio.run(partial(spent, Path(name), jobs, at_once, synced=synced)))
         pairs.append((found[0][0] - found[1][0], found[0][1]))
     cost, commits = (statistics.median(column) for column in zip(*pairs, strict=True))
     return Figure(row="ledger", what=f"syncing, {at_once:,} at once", ours=cost, unit="µs a job", runs=runs,

@@ -52,6 +52,23 @@ The length of the clips over the seconds of CPU.""",
 }
 """What is measured, and what the peer does; nothing that a run could find otherwise."""
 
+WOULD_TAKE = {
+    "start": """\
+Most of `--help` is the import of click; to be faster it would have to be a text that is kept.""",
+    "flight": """\
+What ten thousand jobs ask for in requests at this delay is more than one process can ask, by its CPU a request: a run bounds
+its looks a second, and the delay grows instead. It would take webhooks, which need no looks, or an answer for many jobs at
+once, which the gateway does not have.""",
+    "makespan": """\
+Jobs leave in the order of the cut, so that credits that are not enough for all are spent on the first shots, and under a rate
+whatever leaves last ends last. It would take leaving longest first, in runs whose credits are enough for all; how much of the
+gap is gone when only the average of each kind is known, the lines on paper say.""",
+    "ledger": """\
+A commit waits for the disk, and carries what has gathered while the one before it did. Fewer syncs a job need more jobs at
+once, or a wait for company, by which every answer would come later.""",
+}
+"""By row: what it would take to reach what is not reached."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -72,6 +89,8 @@ def page(figures: Sequence[Figure], setting: Setting, *, plot: str = "") -> str:
         mine = [figure for figure in figures if figure.row == row.key]
         shown = matrix if row.key == "idle" and any(figure.theirs for figure in mine) else details
         parts += [f"## {row.title}\n", f"{EXPLAINED[row.key]}\n", shown(mine) if mine else "Not measured.\n"]
+        if row.key in WOULD_TAKE and any(reached(figure) is False for figure in mine):
+            parts.append(f"Not all of this is reached. {WOULD_TAKE[row.key]}\n")
         if row.key in setting.profiles:
             parts += ["Where the time goes, by the interpreter's own profile:\n",
                       f"```\n{setting.profiles[row.key].rstrip()}\n```\n"]
