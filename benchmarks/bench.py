@@ -29,6 +29,7 @@ from benchmarks.targets import ROWS, Figure, reached
 ROOT = Path(__file__).resolve().parents[1]
 PLOT = "benchmarks.svg"
 LENGTHS = "100,1000,10000"
+OURS, CHANGED = "manifest-runner, nothing to do", "manifest-runner, one change"
 FLIGHT = ("--jobs", "1000", "--speed", "4", "--ways", "fixed,learned", "--hover", "10000", "--paper", "2000,10000")
 
 
@@ -73,12 +74,12 @@ def measured(step: Step, ours: Path, options: argparse.Namespace, to: Path) -> l
 
 def series(figures: Sequence[Figure]) -> tuple[Series, int]:
     """What is drawn, and how many of the lines are ours."""
-    found: dict[str, list[tuple[int, float]]] = {"nothing to do": [], "one prompt changed": []}
+    found: dict[str, list[tuple[int, float]]] = {OURS: [], CHANGED: []}
     ours = len(found)
     for figure in figures:
         if figure.shots is None or figure.row not in ("idle", "changed"):
             continue
-        own = "nothing to do" if figure.row == "idle" else "one prompt changed"
+        own = OURS if figure.row == "idle" else CHANGED
         for name, seconds in ((own, figure.ours), (figure.peer, figure.theirs)):
             if seconds is not None and (figure.shots, seconds) not in found.setdefault(name, []):
                 found[name].append((figure.shots, seconds))

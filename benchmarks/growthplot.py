@@ -14,8 +14,8 @@ from typing import TypeAlias
 Series: TypeAlias = Mapping[str, Sequence[tuple[int, float]]]
 """By name: pairs of shots and seconds. The first ones are ours: their lines are thick."""
 
-WIDTH, HEIGHT = 860, 480
-LEFT, TOP, RIGHT, BOTTOM = 72, 30, 210, 52
+WIDTH, HEIGHT = 920, 480
+LEFT, TOP, RIGHT, BOTTOM = 72, 30, 286, 52
 APART = 17
 """Pixels between two names."""
 
@@ -28,8 +28,8 @@ NIGHT = """\
 @media (prefers-color-scheme:dark){
 text{fill:#e6edf3}.page{fill:#0d1117}.grid{stroke:#30363d}.axis{stroke:#6e7681}.quiet{fill:#9198a1}
 """
-LIGHT = ("#0550ae", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989", "#0e7490", "#57606a", "#a40e26")
-DARK = ("#79c0ff", "#ffa657", "#56d364", "#d2a8ff", "#e3b341", "#ff9bce", "#67d6e8", "#b1bac4", "#ff938a")
+LIGHT = ("#0550ae", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989", "#0e7490", "#57606a", "#a40e26", "#6a8a00")
+DARK = ("#79c0ff", "#ffa657", "#56d364", "#d2a8ff", "#e3b341", "#ff9bce", "#67d6e8", "#b1bac4", "#ff938a", "#b6e35a")
 
 
 def plot(series: Series, *, ours: int, title: str) -> str:
@@ -61,7 +61,7 @@ def plot(series: Series, *, ours: int, title: str) -> str:
         end, edge = across(points[-1][0]), WIDTH - RIGHT + 22
         parts.append(f'<path class="line c{index}" stroke-opacity="0.45" style="stroke-width:1" '
                      f'd="M{end + 5:.1f},{down(points[-1][1]):.1f} L{edge - 4:.1f},{height:.1f}"/>')
-        words = f"{name}  {points[-1][1]:.3g} s"
+        words = f"{name}  {points[-1][1]:.3g} s{'' if points[-1][0] == shots[-1] else f' at {points[-1][0]:,}'}"
         weight = "own" if own else "name"
         parts.append(f'<text class="f{index} {weight}" x="{edge}" y="{height + 4.5:.1f}">{escape(words)}</text>')
     return "\n".join([*parts, "</svg>", ""])

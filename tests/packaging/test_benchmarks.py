@@ -150,15 +150,15 @@ def test_numbers_are_short(value: float, words: str) -> None:
 
 
 def test_the_plot_stands_for_itself_and_knows_day_and_night() -> None:
-    text = plot({"ours": [(100, 0.03), (1000, 0.3)], "<peer>": [(100, 0.1)], "none": []}, ours=1, title="a & b")
+    text = plot({"ours": [(100, 0.03), (1000, 0.3)], "<peer>": [(100, 0.1)], "all": [(1000, 1.0)], "none": []}, ours=1, title="a & b")
     root = ElementTree.fromstring(text)  # noqa: S314 - our own
     assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {
         "svg", "title", "style", "rect", "line", "text", "path", "polyline", "circle"}
     assert "prefers-color-scheme:dark" in text
     words = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert "ours  0.3 s" in words
-    assert "<peer>  0.1 s" in words
-    assert len([element for element in root.iter() if element.tag.endswith("polyline")]) == 2
+    assert "<peer>  0.1 s at 100" in words
+    assert len([element for element in root.iter() if element.tag.endswith("polyline")]) == 3
 
 
 def test_names_that_would_meet_stand_apart_and_inside() -> None:
