@@ -8,6 +8,7 @@ looked for first. A peer that is not there is said to be missing, and one that d
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,8 @@ def folder_of(peer: str, root: Path) -> Path:
 def prepared(root: Path, shots: int, env: Mapping[str, str]) -> dict[str, str]:
     """Make the show of all; of each peer why it cannot be asked, or nothing."""
     subprocess.run([PYTHON, Path(__file__).with_name("shows.py"), root / OURS, str(shots), "--rendered"], check=True)
-    said = subprocess.run([*PROGRAM, "plan", "long.yaml"], cwd=root / OURS, check=True, capture_output=True, text=True)
+    said = subprocess.run([*PROGRAM, "plan", "long.yaml"], cwd=root / OURS, env={**os.environ, **env}, check=True,
+                          capture_output=True, text=True)
     if NOTHING not in said.stdout:
         raise SystemExit(f"the plan of a rendered show found something to do: {said.stdout[-200:]}")
     why = {}

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from pathlib import Path
@@ -112,7 +112,7 @@ class Side:
 
     @property
     def env(self) -> dict[str, str]:
-        return {**KEPT, "PYTHONPATH": str(self.code), "PYTHONWARNINGS": "ignore"}
+        return {**KEPT, "PYTHONPATH": str(self.code)}
 
 
 # ── what the pairs say ────────────────────────────────────────────────────────────────────────────────────────────
@@ -228,20 +228,28 @@ def pairs_of(task: Task, there: Side, here: Side, until: float) -> Iterator[tupl
             yield took[there.code], took[here.code]
 
 
-def compared(there: Side, here: Side, until: float) -> list[str]:
-    """Print the table; the names of what is slower beyond noise."""
-    slower = []
+def compared(there: Side, here: Side, until: float) -> dict[str, str]:
+    """Print the table; the word that each row got."""
+    marks = {}
     print(f"{'':42} {'there s':>8} {'here s':>8} {'ratio':>7}   {'with 95 %':14} {'pairs':>5}")
     for task in TASKS:
         try:
             pairs = list(pairs_of(task, there, here, until))
-        except (SystemExit, subprocess.CalledProcessError) as error:
-            print(f"{task.name:42} cannot be compared: {str(error).splitlines()[-1][-120:]}")
+        except (SystemExit, subprocess.CalledProcessError, ValueError) as error:
+            marks[task.name] = "cannot be compared"
+            print(f"{task.name:42} {marks[task.name]}: {str(error).splitlines()[-1][-120:]}")
             continue
+        marks[task.name] = mark([b / a for a, b in pairs])
         print(line(task.name, pairs), flush=True)
-        if mark([b / a for a, b in pairs]) == "SLOWER":
-            slower.append(task.name)
-    return slower
+    return marks
+
+
+def verdict(marks: Mapping[str, str]) -> str:
+    """The last line: what is slower, and how much of it nobody knows."""
+    slower = [name for name, word in marks.items() if word == "SLOWER"]
+    unknown = sum(word not in ("SLOWER", "faster", "") for word in marks.values())
+    words = f"slower beyond noise: {'; '.join(slower)}" if slower else "nothing is slower beyond noise"
+    return words + (f" ({unknown} of {len(marks)} were not measured well enough to tell)" if unknown else "")
 
 
 def main() -> None:
@@ -266,8 +274,7 @@ def main() -> None:
             print("the two do not plan this show alike: each has rendered its own")
             shutil.rmtree(there.shows)
             make_shows(there)
-        slower = compared(there, here, until)
-    print(f"slower beyond noise: {'; '.join(slower)}" if slower else "nothing is slower beyond noise")
+        print(verdict(compared(there, here, until)))
 
 
 if __name__ == "__main__":

@@ -23,9 +23,11 @@ from benchmarks.measuring import PROGRAM, Cost, machine, run, show
 from benchmarks.targets import AIMS
 
 CLIPS, SECONDS, RATE = 12, 5, 24
+
 PEER = shutil.which("ffmpeg")
 X264 = ("-c:v", "libx264", "-preset", "superfast", "-crf", "18", "-bf", "0", "-g", "48", "-x264-params",
         "rc-lookahead=10:mbtree=1:scenecut=0:weightp=0", "-threads", "1", "-an")
+
 
 def write_show(folder: Path, drawn: Path, shots: int, *, first: int = 1, changed: int = 0) -> Path:
     """A show of so many shots whose clips are there. Each is cut from frame `first` on (0: whole), or a frame later every time

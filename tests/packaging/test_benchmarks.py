@@ -19,7 +19,7 @@ from benchmarks.makespan import Case, bound, by_kind, on_paper
 from benchmarks.measuring import Cost, middle, read, times, write
 from benchmarks.page import EXPLAINED, Setting, number, page, summary
 from benchmarks.peers import PEERS, Peer, home, lay_out, ready, version
-from benchmarks.quick import interval, line, mark
+from benchmarks.quick import interval, line, mark, verdict
 from benchmarks.shows import manifest_text
 from benchmarks.targets import AIMS, ROWS, Aim, Figure, growth, reached, reading, target
 from manifest_runner.core.model import Rate
@@ -150,7 +150,8 @@ def test_numbers_are_short(value: float, words: str) -> None:
 
 
 def test_the_plot_stands_for_itself_and_knows_day_and_night() -> None:
-    text = plot({"ours": [(100, 0.03), (1000, 0.3)], "<peer>": [(100, 0.1)], "all": [(1000, 1.0)], "none": []}, ours=1, title="a & b")
+    series = {"ours": [(100, 0.03), (1000, 0.3)], "<peer>": [(100, 0.1)], "all": [(1000, 1.0)], "none": []}
+    text = plot(series, ours=1, title="a & b")
     root = ElementTree.fromstring(text)  # noqa: S314 - our own
     assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {
         "svg", "title", "style", "rect", "line", "text", "path", "polyline", "circle"}
@@ -202,6 +203,15 @@ def test_only_what_is_beyond_noise_gets_a_word(ratios: list[float], found: tuple
     assert interval(ratios) == found
     assert mark(ratios) == word
     assert line("plan", [(2.0, 2.0 * ratio) for ratio in ratios]).rstrip().endswith(word)
+
+
+@pytest.mark.parametrize(("marks", "words"), [
+    ({"--help": "", "plan": "faster"}, "nothing is slower beyond noise"),
+    ({"--help": "SLOWER", "plan": "SLOWER", "x": ""}, "slower beyond noise: --help; plan"),
+    ({"--help": "", "plan": "no time left"}, "nothing is slower beyond noise (1 of 2 were not measured well enough to tell)"),
+])
+def test_the_last_line_names_what_is_slower_and_what_nobody_knows(marks: dict[str, str], words: str) -> None:
+    assert verdict(marks) == words
 
 
 def test_without_the_older_commit_nothing_is_compared_and_nothing_fails() -> None:
