@@ -147,7 +147,7 @@ def notes(figures: Sequence[Figure]) -> list[str]:
 
 def _line(row: Row, figure: Figure) -> str:
     peer = f"{figure.peer}: {figure.missing or amount(figure.theirs, figure.unit)}" if figure.peer else ""
-    verdict = {True: "yes", False: "**no**", None: figure.missing or "not measured"}[reached(figure)]
+    verdict = {True: "yes", False: "**no**", None: figure.missing or "unclear"}[reached(figure)]
     return (f"| {row.title}: {figure.what} | {amount(figure.ours, figure.unit)} | {peer} | {ratio(figure)} "
             f"| {target(figure.aim, figure.unit)} | {verdict} |")
 

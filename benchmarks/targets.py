@@ -108,7 +108,7 @@ def reading(figure: Figure) -> float | None:
     if way == "more":
         return ours - theirs
     above, below = (ours, theirs) if way == "ratio" else (theirs, ours)
-    return above / below if below else None
+    return above / below if below > 0 else None  # a difference of two medians may be less than nothing
 
 
 def reached(figure: Figure) -> bool | None:

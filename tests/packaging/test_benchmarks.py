@@ -83,6 +83,7 @@ def test_a_peer_that_has_something_to_do_is_not_measured(tmp_path: Path) -> None
     (0.3, 0.1, None, 3.0, None, ""),
     (0.3, None, Aim(way="ratio", most=2.0), None, None, "≤ 2 ×"),
     (0.3, 0.0, Aim(way="ratio", most=2.0), None, None, "≤ 2 ×"),
+    (0.3, -0.1, Aim(way="ratio", most=2.0), None, None, "≤ 2 ×"),
     (None, 0.1, Aim(way="ratio", most=2.0), None, None, "≤ 2 ×"),
 ])
 def test_a_figure_is_judged_by_its_aim(ours: float | None, theirs: float | None, aim: Aim | None, value: float | None,
