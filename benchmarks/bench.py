@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PLOT = "benchmarks.svg"
 LENGTHS = "100,1000,10000"
 OURS, CHANGED = "manifest-runner, nothing to do", "manifest-runner, one change"
-FLIGHT = ("--jobs", "1000", "--speed", "4", "--ways", "fixed,learned", "--hover", "10000", "--paper", "2000,10000")
+FLIGHT = ("--jobs", "1000", "--speed", "3", "--ways", "learned", "--hover", "10000", "--paper", "2000,10000")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ def system() -> str:
         name = platform.freedesktop_os_release().get("PRETTY_NAME", "")
     except OSError:
         name = ""
-    return f"{name or platform.system()}, {platform.system()} {platform.release()}"
+    return f"{name or platform.system()}, {platform.system()} {'.'.join(platform.release().split('.')[:2])}"
 
 
 def commit() -> str:
@@ -135,16 +135,17 @@ def setting(ours: Path, peers: Path, profiles: Mapping[str, str]) -> Setting:
 
 PROFILE = """
 import cProfile, io, pstats, sys
-from contextlib import redirect_stdout, suppress
+from contextlib import suppress
+from pathlib import Path
+to, words, profile = Path(sys.argv[1]), io.StringIO(), cProfile.Profile()
 sys.argv[1:] = ["plan", "long.yaml"]
-profile, words = cProfile.Profile(), io.StringIO()
 def plan():
     from manifest_runner.__main__ import main
     main()
-with redirect_stdout(io.StringIO()), suppress(SystemExit):
+with suppress(SystemExit):
     profile.runcall(plan)
 pstats.Stats(profile, stream=words).strip_dirs().sort_stats("tottime").print_stats(14)
-print("\\n".join(line.rstrip() for line in words.getvalue().splitlines() if line.strip()))
+to.write_text("".join(line.rstrip() + chr(10) for line in words.getvalue().splitlines() if line.strip()))
 """
 
 
@@ -157,9 +158,10 @@ def profiles(figures: Sequence[Figure], ours: Path, lengths: str) -> dict[str, s
         with tempfile.TemporaryDirectory(prefix="manifest-runner-bench-") as name:
             longest = max(lengths.split(","), key=int)
             subprocess.run([ours, ROOT / "benchmarks" / "shows.py", f"{name}/show", longest, *flags], check=True)
-            plan = [str(ours), "-c", PROFILE]
-            subprocess.run(plan, cwd=f"{name}/show", check=True, stdout=subprocess.DEVNULL)  # what it keeps is kept now
-            found[row] = subprocess.run(plan, cwd=f"{name}/show", check=True, stdout=subprocess.PIPE, text=True).stdout
+            for _ in range(2):  # the second one finds what the first one has kept
+                subprocess.run([ours, "-c", PROFILE, f"{name}/profile"], cwd=f"{name}/show", check=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            found[row] = Path(name, "profile").read_text()
     return found
 
 
