@@ -37,6 +37,10 @@ from tests.worlds import StillClock, Studio
 
 HEAD = "version: 1\nshow: show\nmodel: kling-v3-omni\nshots:\n"
 HUNG = 3600.0
+"""Seconds after which a run is given up; they are the machine's."""
+
+JUDGED = 1000
+"""Jobs from which on the target holds: the end of a short run is all tail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +126,7 @@ def measured(jobs: int, case: Case) -> list[Figure]:
     durations = [job["due"] - job["created"] for job in sorted(books["jobs"], key=lambda job: job["created"])]
     least = bound(durations, case)
     what = f"{jobs:,} jobs, {case.name}"
-    ways = (("", took, AIMS["makespan"]), (", on paper, in the order of the cut", on_paper(durations, case), None),
+    ways = (("", took, AIMS["makespan"] if jobs >= JUDGED else None), (", on paper, in the order of the cut", on_paper(durations, case), None),
             (", on paper, longest kinds first", on_paper(by_kind(durations), case), None),
             (", on paper, longest first", on_paper(sorted(durations, reverse=True), case), None))
     figures = [Figure(row="makespan", what=what + words, ours=seconds, unit="s", peer="lower bound", theirs=least, aim=aim)
