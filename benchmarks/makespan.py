@@ -126,7 +126,8 @@ def measured(jobs: int, case: Case) -> list[Figure]:
     durations = [job["due"] - job["created"] for job in sorted(books["jobs"], key=lambda job: job["created"])]
     least = bound(durations, case)
     what = f"{jobs:,} jobs, {case.name}"
-    ways = (("", took, AIMS["makespan"] if jobs >= JUDGED else None), (", on paper, in the order of the cut", on_paper(durations, case), None),
+    ways = (("", took, AIMS["makespan"] if jobs >= JUDGED else None),
+            (", on paper, in the order of the cut", on_paper(durations, case), None),
             (", on paper, longest kinds first", on_paper(by_kind(durations), case), None),
             (", on paper, longest first", on_paper(sorted(durations, reverse=True), case), None))
     figures = [Figure(row="makespan", what=what + words, ours=seconds, unit="s", peer="lower bound", theirs=least, aim=aim)
