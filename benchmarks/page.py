@@ -82,7 +82,7 @@ class Setting:
 
 def page(figures: Sequence[Figure], setting: Setting, *, plot: str = "") -> str:
     """The whole page. `plot` is the path of the picture of the growth."""
-    parts = [HEAD, "## Targets\n", summary(figures), ""]
+    parts = [HEAD, "## Targets\n", summary(figures)]
     if plot:
         parts += ["## Growth\n", f"![Seconds by the number of shots]({plot})\n"]
     for row in ROWS:
@@ -100,7 +100,9 @@ def page(figures: Sequence[Figure], setting: Setting, *, plot: str = "") -> str:
 
 def summary(figures: Sequence[Figure]) -> str:
     """Every row of what is promised, one line a target."""
-    lines = ["| what | figure | peer | ratio | target | reached |", "|---|---|---|---|---|---|"]
+    verdicts = [reached(figure) for figure in figures if figure.aim is not None]
+    lines = [f"{verdicts.count(True)} of {len(verdicts)} targets are reached.", "",
+             "| what | figure | peer | ratio | target | reached |", "|---|---|---|---|---|---|"]
     for row in ROWS:
         aimed = [figure for figure in figures if figure.row == row.key and figure.aim is not None]
         lines += [_line(row, figure) for figure in aimed] or [f"| {row.title} | not measured | | | | |"]

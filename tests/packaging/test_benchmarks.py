@@ -128,6 +128,7 @@ def test_the_page_says_what_was_reached_what_was_not_and_what_is_missing() -> No
     gone = Figure(row="idle", what="1,000 shots", shots=1000, ours=0.1, unit="s", peer="dvc", aim=AIMS["idle/dvc"],
                   missing="missing")
     said = summary([NINJA, slow, gone])
+    assert said.startswith("1 of 3 targets are reached.\n")
     assert "| Nothing to do: 10,000 shots | 0.150 s | ninja: 0.100 s | 1.50 × | ≤ 2 × | yes |" in said
     assert "| Start: --help | 0.600 s | python -c pass: 0.100 s | 6.00 × | ≤ 5 × | **no** |" in said
     assert "| Nothing to do: 1,000 shots | 0.100 s | dvc: missing |  | ≥ 75 × faster | missing |" in said
