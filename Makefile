@@ -5,11 +5,11 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
 
-.PHONY: help demo test check fmt docs editors bench sweep fuzz teeth clean
+.PHONY: help demo test check fmt docs editors bench bench-quick sweep fuzz teeth clean
 .DEFAULT_GOAL := help
 
 help: ## What there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## An animatic of manifests/monsoon.yaml and its reel, for no credits
 	@$(BIN)/manifest-runner render manifests/monsoon.yaml --draft
@@ -35,14 +35,11 @@ docs: $(DEV) ## Write what is generated: schema, manifest reference, contact str
 editors: ## The language server that the editors' tests run (npm)
 	npm install --no-save --no-audit --no-fund --prefix .editors yaml-language-server@1.25.0
 
-bench: $(DEV) ## The figures that the README quotes
-	$(BIN)/python benchmarks/plan.py
-	$(BIN)/python benchmarks/limits.py
-	$(BIN)/python benchmarks/flight.py
-	$(BIN)/python benchmarks/templates.py
-	$(BIN)/python benchmarks/remaining.py
-	$(BIN)/python benchmarks/reel.py
-	$(BIN)/python benchmarks/frames.py
+bench: $(DEV) ## Everything beside its peers, into docs/benchmarks.md (forty minutes)
+	$(BIN)/python benchmarks/bench.py $(BENCH)
+
+bench-quick: $(DEV) ## This checkout beside an older commit: BASE=main~1 (two minutes)
+	$(BIN)/python benchmarks/quick.py $(BASE)
 
 sweep: $(DEV) ## Kills at every system call, planted bugs, the state machine at length (half an hour)
 	$(BIN)/python -m tests.crash.sweep --kills 1000 --every --delays

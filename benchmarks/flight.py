@@ -2,15 +2,15 @@
 
 Three parts. Nothing here fails for being slow; ratios hold within one run, and CPU is counted, not time on the wall.
 
-1. On paper: the program's timetable and pace in virtual time, one flight after the other, each with what those before it have
-   learned.
+1. Hovering: jobs that do not end, against the same HTTP client that does nothing but ask at the fastest pace. Those that left
+   together need few questions, since some of them show for all that none is over; those that a second run has taken over
+   (nobody knows their age) need as many as the pace allows.
 2. In flight: the simulator in a process of its own on a port, and in another one the program's engine, gateway and ledger.
    Jobs take 70-260 s as the simulator deals them; both clocks run `--speed` times faster, so that requests and CPU a second are
    so many times those of a real run. Clips are not drawn, fetched or kept. The peer looks every 5 s at every job. Requests, and
    how late the look came that saw a job over, are the simulator's books'.
-3. Hovering: jobs that do not end, against the same HTTP client that does nothing but ask at the fastest pace. Those that left
-   together need few questions, since some of them show for all that none is over; those that a second run has taken over
-   (nobody knows their age) need as many as the pace allows.
+3. On paper: the program's timetable and pace in virtual time, one flight after the other, each with what those before it have
+   learned.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import resource
 import statistics
@@ -35,7 +34,9 @@ from typing import Any
 import anyio
 import httpx
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.measuring import machine, table, with_json, write
+from benchmarks.targets import AIMS, Figure
 from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.gateway import CONNECTIONS, HttpGateway
 from manifest_runner.adapters.ledger import REMEMBERED, SqliteLedger
@@ -57,8 +58,8 @@ from manifest_runner.simulator.server import Simulator, serve
 from manifest_runner.simulator.world import Settings, World
 from tests.paper import EVERY, KINDS, Flight, batch  # found from the checkout only
 
-
 RATE = PollPolicy().rate
+"""Looks a second that a run allows itself."""
 
 
 class Faster(SystemClock):
@@ -75,14 +76,18 @@ class Faster(SystemClock):
 
 
 class Nothing:
-    """Downloads, clips and store of a flight: all of them at once, and none of them there."""
+    """Downloads, clips, store and lockfile of a flight: all of them at once, and none of them there. `written` counts how often
+    the lockfile would have been written."""
+
+    written = 0
 
     async def fetch(self, url: str, to: Path) -> None: ...
 
     async def probe(self, _clip: Path) -> MediaFacts:
         return MediaFacts(container="mp4", codec="h264", width=1280, height=720, duration=5.0, frames=120, frame_rate="24/1")
 
-    async def update(self, entries: object) -> None: ...
+    async def update(self, _entries: object) -> None:
+        self.written += 1
 
     def scratch(self, _name: str) -> Path:
         return Path("nowhere")
@@ -159,6 +164,7 @@ async def fly(address: str, folder: Path, name: str, jobs: int, speed: float, wa
         figures.setdefault("cpu", time.process_time() - begun[0])
         figures.setdefault("wall", time.monotonic() - begun[1])
         figures.setdefault("asked", gateway.asked)
+        figures["lockfile"] = nothing.written
     figures["peak"] = peak()
     return figures
 
@@ -247,15 +253,17 @@ def delays(books: dict[str, Any], since: float, speed: float) -> list[float]:
     return sorted((at - due[name]) * speed for name, at in seen.items())
 
 
-def on_paper() -> None:
+def on_paper(lengths: Sequence[int]) -> list[Figure]:
     """The schedule and the pace alone, in virtual time, on the simulator's own durations and on narrower ones."""
-    chance = random.Random(1)
-    print("\non paper: requests a job, mean and 95th percentile of the delay in seconds, requests against every 5 s "
-          "(target ≤ 0.4 at ≤ 3 s)")
+    chance, figures = random.Random(1), []
+    print("\non paper: requests a job, mean and 95th percentile of the delay in seconds, requests against every 5 s")
     for title, jobs, within, narrower, rate in (
             ("500 in a minute", 500, 60, False, RATE), ("2,000 in half a minute", 2000, 30, False, RATE),
-            ("the same, narrower kinds", 2000, 30, True, RATE), ("10,000 in two minutes", 10_000, 120, False, RATE),
-            ("the same, 700 looks a second", 10_000, 120, False, 700.0)):
+            ("2,000, narrower kinds", 2000, 30, True, RATE),
+            ("10,000 in two minutes", 10_000, 120, False, RATE),
+            ("10,000, 700 looks a second", 10_000, 120, False, 700.0)):
+        if jobs not in lengths:
+            continue
         experience: list[tuple[Kind, float]] = []
         for flight in ("learning from nothing", "with experience", "and once more")[:2 if jobs > 2000 else 3]:
             flown = Flight(batch(jobs, within, chance, narrower=narrower), chance, policy=PollPolicy(rate=rate),
@@ -264,13 +272,23 @@ def on_paper() -> None:
             late = sorted(flown.late)
             print(f"  {title:29} {flight:22} {flown.looks / jobs:5.1f} {flown.delay:6.2f} {late[int(0.95 * jobs)]:6.2f} "
                   f"  {flown.requests:.2f}", flush=True)
-            title = ""
+            if flight != "and once more":
+                figures += waits(f"on paper, {title}, {flight}", jobs, flown.looks, flown.looks / flown.requests, flown.delay)
+    return figures
 
 
-def in_flight(jobs: int, speed: float, ways: str) -> None:
+def waits(what: str, jobs: int, looks: float, fixed: float, delay: float) -> list[Figure]:
+    """Requests and delay of one flight, beside looks every 5 s at every job."""
+    return [Figure(row="flight", what=f"{what}: requests", ours=looks / jobs, unit="a job", peer=f"every {EVERY:g} s",
+                   theirs=fixed / jobs, aim=AIMS["flight/requests"]),
+            Figure(row="flight", what=f"{what}: mean delay", ours=delay, unit="s", aim=AIMS["flight/delay"])]
+
+
+def in_flight(jobs: int, speed: float, ways: str) -> list[Figure]:
     print(f"\nin flight: {jobs} jobs at once, clocks × {speed:g}"
           f"\n  {'':26} {'requests':>9} {'delay':>6} {'p95':>6} {'CPU ms':>8} {'share of':>9} {'peak':>6}"
           f"\n  {'':26} {'a job':>9} {'s':>6} {'s':>6} {'a job':>8} {'a core':>9} {'MB':>6}")
+    figures = []
     with tempfile.TemporaryDirectory(prefix="manifest-runner-bench-") as name, Tower(speed) as tower:
         for title, way, folder in (("every 5 s", "fixed", "fixed"), ("learning from nothing", "learned", "own"),
                                    ("with experience", "learned", "own"), ("with webhooks", "webhooks", "own")):
@@ -284,12 +302,21 @@ def in_flight(jobs: int, speed: float, ways: str) -> None:
             asked = books["totals"]["requests"] - before - jobs
             print(f"  {title:26} {asked / jobs:9.1f} {statistics.mean(late):6.2f} {late[int(0.95 * len(late))]:6.2f} "
                   f"{1000 * ran['cpu'] / jobs:8.1f} {ran['cpu'] / ran['wall']:9.2f} {ran['peak']:6.0f}", flush=True)
+            if way == "learned":  # beside looks on paper: a machine may be too slow for all of those
+                took = [(job["due"] - job["created"]) * speed for job in books["jobs"] if job["created"] >= since]
+                figures += waits(f"{jobs:,} flown, clocks × {speed:g}, {title}", jobs, asked,
+                                 sum(seconds / EVERY + 0.5 for seconds in took), statistics.mean(late))
+            if title == "learning from nothing":
+                figures.append(Figure(row="ledger", what=f"lockfile writes of {jobs:,} jobs in flight, clocks × {speed:g}",
+                                      ours=ran["lockfile"] / jobs, unit="a job", aim=AIMS["ledger/lockfile"]))
+    return figures
 
 
-def hovering(lengths: Sequence[int], seconds: float) -> None:
-    print(f"\nhovering for {seconds:g} s: jobs that do not end (target ≤ 1.2 × the client alone; ≤ 150 MB at 10,000)"
+def hovering(lengths: Sequence[int], seconds: float) -> list[Figure]:
+    print(f"\nhovering for {seconds:g} s: jobs that do not end"
           f"\n  {'':26} {'questions':>9} {'CPU ms':>8} {'× the':>6} {'share of':>9} {'peak':>6}"
           f"\n  {'':26} {'a second':>9} {'each':>8} {'client':>6} {'a core':>9} {'MB':>6}")
+    figures = []
     for jobs in lengths:
         with tempfile.TemporaryDirectory(prefix="manifest-runner-bench-") as name, Tower(1e-3) as tower:
             for title in (f"{jobs:,} jobs", "taken over by another run"):
@@ -301,21 +328,31 @@ def hovering(lengths: Sequence[int], seconds: float) -> None:
                 print(f"  {title:26} {ran['asked'] / ran['wall']:9.0f} {1000 * each:8.2f} {each / client:6.2f} "
                       f"{ran['cpu'] / ran['wall']:9.2f} {ran['peak']:6.0f}   (the client alone: {1000 * client:.2f} ms)",
                       flush=True)
+        figures += [Figure(row="flight", what=f"{jobs:,} jobs taken over: CPU a request", ours=1000 * each, unit="ms",
+                           peer="the client alone, at this pace", theirs=1000 * client, aim=AIMS["flight/cpu"]),
+                    Figure(row="flight", what=f"{jobs:,} jobs taken over: peak memory", ours=ran["peak"], unit="MB",
+                           aim=AIMS["flight/memory"])]
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What jobs in flight cost.")
-    parser.add_argument("--jobs", type=int, default=2000, help="jobs in flight at once")
+    parser.add_argument("--jobs", type=int, default=2000, help="jobs in flight at once; 0 for none")
     parser.add_argument("--speed", type=float, default=2.0, help="how much faster the clocks run")
     parser.add_argument("--ways", default="fixed,learned,webhooks", help="which of them fly")
     parser.add_argument("--hover", default="2000,10000", help="numbers of jobs that hover; 0 for none")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long they do")
+    parser.add_argument("--paper", default="500,2000,10000", help="numbers of jobs on paper; 0 for none")
+    with_json(parser)
     options = parser.parse_args()
-    print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
-    on_paper()
+    print(machine())
+    # in this order: this process grows on paper, and what it starts later would seem as large
+    figures = hovering([int(number) for number in options.hover.split(",") if int(number)], options.seconds)
     if options.jobs:
-        in_flight(options.jobs, options.speed, options.ways)
-    hovering([int(number) for number in options.hover.split(",") if int(number)], options.seconds)
+        figures += in_flight(options.jobs, options.speed, options.ways)
+    figures += on_paper([int(number) for number in options.paper.split(",")])
+    table(figures)
+    write(options.json, figures)
 
 
 def process() -> None:

@@ -27,7 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.measuring import PROGRAM, with_json, write
+from benchmarks.targets import AIMS, Figure
 from tests.crash.small_clips import small_simulator  # found from the checkout only
 
 
@@ -67,15 +69,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="the four cases that matter most")
     parser.add_argument("--only", metavar="WORDS", default="", help="cases whose name holds these words")
+    with_json(parser)
     options = parser.parse_args()
+    figures = []
     print(f"{'':46} {'use':>6} {'most':>7} {'in 90 %':>8} {'429s':>13} {'fair':>5} {'jobs':>5} {'seconds':>8}")
     for number, case in enumerate(CASES):
         if options.only in case.name and (not options.quick or number in QUICK):
-            print(f"{case.name:46} {measured(case)}", flush=True)
+            line, most = measured(case)
+            print(f"{case.name:46} {line}", flush=True)
+            if "known" in case.name.split():  # of a rate that has to be found out nothing is promised
+                figures.append(Figure(row="makespan", what=f"submissions in any window, {case.name}", ours=most,
+                                      peer="the rate", theirs=case.limit * case.period, aim=AIMS["makespan/rate"]))
+    write(options.json, figures)
 
 
-def measured(case: Case) -> str:
-    """Run one case and judge it from the books."""
+def measured(case: Case) -> tuple[str, int]:
+    """Run one case and judge it from the books: its line, and the most submissions that a window held."""
     with tempfile.TemporaryDirectory(prefix="limits-") as name:
         folder = Path(name)
         with small_simulator(folder, case.rate, case.places) as address:
@@ -94,8 +103,9 @@ def measured(case: Case) -> str:
     else:
         use, most = places_used(books, case), (f"{max(one['most_in_flight'] for one in books['accounts'].values())}/8", "")
     share = fairness(posts) if case.processes > 1 and not case.shared else ""
-    return (f"{use:>6} {most[0]:>7} {most[1]:>8} {refused:4} {refused / len(posts):8.1%} {share:>5} {len(made):5} "
+    line = (f"{use:>6} {most[0]:>7} {most[1]:>8} {refused:4} {refused / len(posts):8.1%} {share:>5} {len(made):5} "
             f"{arrivals[-1] - arrivals[0]:8.1f}")
+    return line, busiest(made, case.period)
 
 
 def busiest(times: list[float], period: float) -> int:
@@ -143,7 +153,6 @@ def rendered(case: Case, folder: Path, address: str) -> dict[str, Any]:
         return books
 
 
-PROGRAM = (sys.executable, "-m", "manifest_runner")
 AFTER_THE_GATEWAY = ("nice", "-n", "10") if shutil.which("nice") else ()
 """No gateway shares a machine with those who use it: where it had to wait for a processor, its books would blame them."""
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[1]))
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.core.model import Rate, TakeKey
 from manifest_runner.core.running import Bounds, Running

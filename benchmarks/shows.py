@@ -1,6 +1,6 @@
-"""A show of any length for the benchmarks (`python benchmarks/shows.py FOLDER SHOTS`).
+"""A show of any length for the benchmarks (`python benchmarks/shows.py FOLDER SHOTS [--rendered]`).
 
-It is a manifest as people write it, with everything rendered, and then one prompt changed.
+It is a manifest as people write it, with everything rendered, and then, unless that was not asked, one prompt changed.
 
 The lockfile is a true one: made by planning with the program's own functions until nothing is left to do. The clips are sparse
 files of the right size; no byte of them is read by what is measured, so their sha256 is made up from their names.
@@ -76,16 +76,19 @@ MORE = ("Rain on the lens at the edges of the frame.", "Behind her, out of focus
         "The paper is soft from the rain; the punched holes let the lamp through.", "Nothing else moves but the water.")
 NOTES = ("Her foot lands before we move.", "Take two was the one; she nearly laughs.",
          "Three shots that must cut as one breath.", "The thumb fits the worn place exactly.")
+SIZE = {"720p": (1280, 720), "1080p": (1920, 1080)}
 MOVES = ("truck_right", "truck_left", "pan_left", "tilt_up", "zoom_in", "pedestal_up", "roll_cw")
 
 
-def make_show(folder: Path, shots: int) -> Path:
-    """A show in `folder` with every take rendered, and one prompt changed since. The path of its manifest."""
+def make_show(folder: Path, shots: int, *, changed: bool = True) -> Path:
+    """A show in `folder` with every take rendered and, if it is to be, one prompt changed since. The path of its manifest."""
     folder.mkdir(parents=True)
     manifest = folder / "long.yaml"
     text = manifest_text(shots)
     manifest.write_text(text, encoding="utf-8")
     _render(manifest)
+    if not changed:
+        return manifest
     middle = text.index("prompt: >-\n", len(text) // 2)
     at = text.index("while", middle)
     manifest.write_text(f"{text[:at]}and shivers {text[at:]}", encoding="utf-8")
@@ -114,6 +117,7 @@ def _id(number: int) -> str:
 def _render(manifest: Path) -> None:
     """Lockfile and clips as a run would leave them."""
     project = Project(str(manifest), {})
+    project.state.make()  # as a run does
     show = project.load()
     entries: dict[tuple[ShotId, int], LockEntry] = {}
     while not (plan := plan_project(project, show).plan).is_empty:
@@ -139,7 +143,8 @@ def _entry(project: Project, change: Change) -> LockEntry:
     with place.open("wb") as file:
         file.truncate(size)
     seconds = float(change.after.params["duration"])
-    media = MediaFacts(container="mp4", codec="h264", width=1280, height=720, duration=seconds, frames=int(seconds * 24),
+    width, height = SIZE[str(change.after.params["resolution"])]
+    media = MediaFacts(container="mp4", codec="h264", width=width, height=height, duration=seconds, frames=int(seconds * 24),
                        frame_rate="24/1")
     key = TakeKey(manifest=project.name, shot=change.shot, take=change.take)
     return LockEntry(
@@ -150,4 +155,4 @@ def _entry(project: Project, change: Change) -> LockEntry:
 
 
 if __name__ == "__main__":
-    make_show(Path(sys.argv[1]), int(sys.argv[2]))
+    make_show(Path(sys.argv[1]), int(sys.argv[2]), changed="--rendered" not in sys.argv)

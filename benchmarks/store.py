@@ -17,7 +17,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -26,14 +25,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.measuring import machine
 from manifest_runner.cli.project import Project
 from manifest_runner.core import lockfile
 from manifest_runner.core.fingerprint import fingerprint
 from manifest_runner.core.model import Artifact, ExternalTaskId, JobId, JobState, LockEntry, Lockfile
 from manifest_runner.core.requests import request_of
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.s3 import s3
+from tests.s3 import s3  # found from the checkout only
 
 HEAD = "version: 1\nshow: store\nmodel: kling-v3-omni\nshots:\n"
 VENDOR = """
@@ -124,7 +123,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=1024, help="of a large clip, in a folder")
     parser.add_argument("--s3-megabytes", type=int, default=256, help="of a large clip, on S3")
     options = parser.parse_args()
-    print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    print(machine())
     for name, count, size in (("small", options.small, 100_000), ("large", options.large, options.megabytes << 20)):
         with tempfile.TemporaryDirectory(prefix="manifest-runner-bench-") as folder:
             clips, down = f"{folder}/show/renders/show", f"{folder}/down"

@@ -1,4 +1,4 @@
-"""What templates that compute cost on top of plain names: `python benchmarks/templates.py [--runs N]`.
+"""What templates that compute cost on top of plain names: `python benchmarks/templates.py [--runs N] [--only WORDS]`.
 
 The same manifest twice, once with plain names and once with templates that compute, planned by whole processes in turn. The
 worker for templates starts once a run, beside the imports of the program itself: two cores are assumed. The last rows are of
@@ -8,25 +8,20 @@ a thousand shots; there most is Jinja's own compiling, which the row of this pro
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.measuring import PROGRAM, machine, run, with_json, write
+from benchmarks.targets import AIMS, Figure
 from manifest_runner.core.sandbox import Sandbox
 
-PYTHON = sys.executable
-SCRIPT = Path(PYTHON).with_name("manifest-runner")
-PROGRAM = (str(SCRIPT),) if SCRIPT.is_file() else (PYTHON, "-m", "manifest_runner")
 HEAD = "version: 1\nshow: bench\nmodel: kling-v3-omni\n{vars}shots:\n"
 VARS = "vars: {hero: Asha, beat: 5, look: '35mm, {{ hero }}'}\n"
-TARGET = 60
-"""Milliseconds on top of plain names, once a run."""
 
 
 def manifest(shot: Callable[[int], str], shots: int, vars_: str = VARS) -> str:
@@ -62,9 +57,7 @@ def shows() -> dict[str, tuple[str, str]]:
 
 def wall(path: Path) -> float:
     """Milliseconds of one plan."""
-    begin = time.perf_counter()
-    subprocess.run([*PROGRAM, "plan", path.name], cwd=path.parent, stdout=subprocess.DEVNULL, check=True)
-    return 1000 * (time.perf_counter() - begin)
+    return 1000 * run([*PROGRAM, "plan", path.name], path.parent).wall
 
 
 def compiling(count: int) -> float:
@@ -80,24 +73,33 @@ def compiling(count: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description="What templates that compute cost on top of plain names.")
     parser.add_argument("--runs", type=int, default=15, help="pairs of each measurement")
-    runs = parser.parse_args().runs
-    print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores; "
-          f"{runs} interleaved pairs, medians in ms\n\n{'':50} {'plain':>8} {'computing':>10} {'on top':>8}")
+    parser.add_argument("--only", metavar="WORDS", default="", help="rows whose name begins with these words")
+    with_json(parser)
+    options = parser.parse_args()
+    runs, figures = options.runs, []
+    print(f"{machine()}; {runs} interleaved pairs, medians in ms\n\n{'':50} {'plain':>8} {'computing':>10} {'on top':>8}")
     with tempfile.TemporaryDirectory(prefix="manifest-runner-bench-") as name:
         folder = Path(name)
         (folder / "plain-look.yaml").write_text(VARS, encoding="utf-8")
         (folder / "computing-look.yaml").write_text(VARS.replace("hero }}", "hero | upper }}"), encoding="utf-8")
         for title, texts in shows().items():
+            if not title.startswith(options.only):
+                continue
             paths = [folder / "plain.yaml", folder / "computing.yaml"]
             for path, text in zip(paths, texts, strict=True):
                 path.write_text(text, encoding="utf-8")
                 wall(path)
             pairs = [(wall(paths[0]), wall(paths[1])) for _ in range(runs)]
             plain, computing = (statistics.median(column) for column in zip(*pairs, strict=True))
-            aim = f"  (target ≤ {TARGET})" if title.startswith("2") else ""
-            print(f"{title:50} {plain:8.0f} {computing:10.0f} {computing - plain:8.0f}{aim}")
-    own = statistics.median(compiling(1000) for _ in range(min(runs, 5)))
-    print(f"{'1,000 expressions in one process, no confinement':50} {'':8} {'':10} {own:8.0f}")
+            aim = AIMS["templates"] if title.startswith("2") else None
+            figures.append(Figure(row="templates", what=title, ours=computing, unit="ms", peer="plain names", theirs=plain,
+                                  aim=aim, runs=runs))
+            words = "" if aim is None else f"  (target ≤ {aim.most:g})"
+            print(f"{title:50} {plain:8.0f} {computing:10.0f} {computing - plain:8.0f}{words}", flush=True)
+    if not options.only:
+        own = statistics.median(compiling(1000) for _ in range(min(runs, 5)))
+        print(f"{'1,000 expressions in one process, no confinement':50} {'':8} {'':10} {own:8.0f}")
+    write(options.json, figures)
 
 
 if __name__ == "__main__":

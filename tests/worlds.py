@@ -174,6 +174,8 @@ class Studio:
     fail_fast: bool = False
     patience: float = 3600.0
     first_look: float = 1.0
+    poll: PollPolicy | None = None
+    hung: float = 60.0
     tries: int = 6
     events: list[tuple[TakeKey, object]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -239,9 +241,9 @@ class Studio:
             outside = await self._outside(stack)
             await take_back(outside, self.said.append)
             plan = plan or self.plan()
-            options = Options(limits=self.limits, fail_fast=self.fail_fast, tries=self.tries,
-                              poll=PollPolicy(first=self.first_look, every=1.0, patience=self.patience, missing_after=3))
-            with anyio.move_on_after(stop_after if stop_after is not None else 60) as scope:
+            poll = self.poll or PollPolicy(first=self.first_look, every=1.0, patience=self.patience, missing_after=3)
+            options = Options(limits=self.limits, fail_fast=self.fail_fast, tries=self.tries, poll=poll)
+            with anyio.move_on_after(stop_after if stop_after is not None else self.hung) as scope:
                 report = await execute(plan, name="show.yaml", manifest=self.manifest(), card=self.card,
                                        lockfile=read_lockfile(self.lock_path, "lock")[0], outside=outside, options=options,
                                        observe=self._observe)
