@@ -15,6 +15,11 @@ def main() -> None:
     from manifest_runner.cli.outputs import mend  # whoever imports this module keeps their outputs as they are
 
     mend()
+    if sys.argv[1:2] == ["plan"]:
+        from manifest_runner.cli.footing import say_at_once  # before anything that is heavy: it may be all that is needed
+
+        if (code := say_at_once(sys.argv[1:])) is not None:
+            sys.exit(code)
     from manifest_runner.adapters.confined_start import start_ahead  # as early as can be: it starts while we import the rest
 
     start_ahead(sys.argv[1:])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular, write_atomically
+from manifest_runner.cli import footing
 from manifest_runner.cli.options import manifest_argument, only_option, output_options, setting_options
-from manifest_runner.cli.planner import Planned, overruled, plan_project
+from manifest_runner.cli.planner import Planned, lagging, overruled, plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.stores import frames_unreachable
 from manifest_runner.cli.words import command, decisions
@@ -85,7 +86,16 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
             publish(project, _review(project, show, planned), out or "")
         if out is not None and not quiet:
             click.echo(f"saved; carry it out with: {safe(command('render', manifest, '--plan', out))}", err=True)
+    if style == "text" and not (as_json or verbose or out is not None) and _is_one_line(project, show, planned):
+        footing.leave(project, show, planned)
     return 2 if exit_code and not planned.plan.is_empty else 0
+
+
+def _is_one_line(project: Project, show: Show, planned: Planned) -> bool:
+    """Whether it is all that there is to say that nothing is to do, asked quietly or not."""
+    return (planned.plan.is_empty and not show.warnings and not open_takes(planned.plan, show.manifest)
+            and overruled(planned) is None and not lagging(planned) and frames_unreachable(project, show.manifest) is None
+            and planned.lockfile.manifest in ("", project.path.name))
 
 
 def _say_what_to_look_at(planned: Planned, show: Show, manifest: str) -> None:

@@ -1,0 +1,311 @@
+"""What a plan stands on before it has read its manifest: the command line, this program, the operator's settings, the state
+folder with its ledger, and git's word on that. Looked at twice, before a plan and after it, and again before the next one.
+
+Laws
+- Everything that counts is looked for by this module's own knowledge. Nothing that lies on disk tells it where to look.
+- What is small is read; of what is large, or only stands for something, the file system's own signs are taken.
+- A doubt is a doubt: an error, a file that is no file, a system whose signs mean something else end in `Doubt`.
+- It stands before everything else that a quick plan does. No `pathlib`, `typing`, `hashlib`, `contextlib`: any of them takes as
+  long as all that is looked at here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+
+try:
+    from _blake2 import blake2b  # hashlib would load OpenSSL, which takes 3 ms
+except ImportError:  # another Python than CPython
+    from hashlib import blake2b
+
+from manifest_runner import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` itself takes 8 ms
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from manifest_runner.core.footing import Sign
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+STATE_VARIABLE = "MANIFEST_RUNNER_STATE"
+STATE = ".manifest-runner"
+TAG = "CACHEDIR.TAG"
+DRAFT = "draft"
+LEDGER = "ledger.sqlite3"
+FOLDER = "footings"
+
+SETTINGS = ("manifest-runner.toml", "pyproject.toml")
+VARIABLES = ("MANIFEST_RUNNER_", "PYTHON")
+"""How the names of variables begin that count; and those that are called so:"""
+MORE_VARIABLES = ("HOME", "XDG_CONFIG_HOME", "PATH", "USERPROFILE", "SYSTEMROOT", "TMPDIR")
+
+SMALL = 1024 * 1024
+"""Bytes up to which a file is read rather than trusted by its signs."""
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class Doubt(Exception):
+    """Something cannot be told from something else: a plan has to be made in full."""
+
+
+class Machine:
+    """What the machine says of time. Tests have others, whose clocks are set, and whose file systems tell little."""
+
+    def wall(self) -> int:
+        """Nanoseconds since 1970."""
+        return time.time_ns()
+
+    def steady(self) -> int:
+        """Nanoseconds of a clock that nobody sets."""
+        return time.monotonic_ns()
+
+    def sign(self, facts: os.stat_result) -> Sign:
+        """What a file system says of a file."""
+        return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
+
+class Ground:
+    """What was found. `standing` covers all that must be found again; `exact` that, and the signs of files whose content was
+    compared: what must not change while a plan is made. `changes` are devices and times of change that must be settled for either to
+    mean anything. `began` and `ticks` are the times of both clocks before anything was looked at."""
+
+    __slots__ = ("began", "changes", "draft", "exact", "file", "folder", "ledger", "machine", "manifest", "root", "standing",
+                 "state", "ticks")
+
+    def __init__(self, found: _Survey, *, manifest: str, draft: bool, folder: str, root: str, state: str, file: str, ledger: str,
+                 began: int, ticks: int) -> None:
+        self.standing, self.exact, self.changes = found.standing.hexdigest(), found.exact.hexdigest(), tuple(found.changes)
+        self.manifest, self.draft, self.folder, self.root, self.state = manifest, draft, folder, root, state
+        self.file, self.ledger, self.machine, self.began, self.ticks = file, ledger, found.machine, began, ticks
+
+
+def survey(arguments: Sequence[str], environ: Mapping[str, str], machine: Machine) -> Ground | None:
+    """Look at everything; None where there is no state folder of this program, and so nothing to compare with. Raises `Doubt`
+    and `OSError`."""
+    if os.name != "posix":
+        raise Doubt("what a file system says of changes means something else on this system")
+    began, ticks = machine.wall(), machine.steady()
+    manifest = next((word for word in arguments[1:] if word.endswith((".yaml", ".yml", ".j2"))), None)
+    if manifest is None:
+        return None
+    folder = os.path.realpath(os.path.dirname(manifest) or ".")  # noqa: PTH120
+    root = repository_of(folder)
+    state = environ.get(STATE_VARIABLE) or os.path.join(root, STATE)  # noqa: PTH118
+    draft = "--draft" in arguments
+    part = os.path.join(state, DRAFT) if draft else state  # noqa: PTH118
+    found = _Survey(machine)
+    try:
+        found.lies_at(os.path.join(state, TAG))  # noqa: PTH118
+    except FileNotFoundError:
+        return None
+    found.words(*arguments)
+    found.words(os.getcwd(), folder, root, os.path.realpath(part))  # noqa: PTH109
+    key = found.standing.copy().hexdigest()  # so far it is what was asked, and where
+    ledger = os.path.join(part, LEDGER)  # noqa: PTH118
+    _environment(found, environ)
+    _settings(found, root, environ)
+    _git(found, root, environ)
+    _ledger(found, ledger)
+    _program(found)
+    return Ground(found, manifest=manifest, draft=draft, folder=folder, root=root, state=state, ledger=ledger,
+                  file=os.path.join(part, FOLDER, key[:32]), began=began, ticks=ticks)  # noqa: PTH118
+
+
+def repository_of(folder: str) -> str:
+    """As `adapters.files.repository_of`, for a folder whose links are resolved."""
+    at = folder
+    while not os.path.exists(os.path.join(at, ".git")):  # noqa: PTH110, PTH118
+        above = os.path.dirname(at)  # noqa: PTH120
+        if above == at:
+            return folder
+        at = above
+    return at
+
+
+def content_of(path: str, most: int, *, links: bool = False) -> tuple[bytes | None, os.stat_result]:
+    """The bytes of a regular file, None where there are more than `most`, and what was said of it before they were read. Raises
+    `Doubt` for what is none, and `OSError`."""
+    descriptor = os.open(path, _FLAGS | (0 if links else _NOFOLLOW))
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise Doubt(f"{path} is not a regular file")
+        content = os.read(descriptor, most + 1) if facts.st_size <= most else None
+        while content is not None and len(content) <= most and (more := os.read(descriptor, most + 1)):
+            content += more  # one call may bring less than all
+        return content if content is None or len(content) <= most else None, facts
+    finally:
+        os.close(descriptor)
+
+
+def digest_of(data: bytes) -> str:
+    """A digest by which two contents are told apart."""
+    return blake2b(data, digest_size=32).hexdigest()
+
+
+class _Survey:
+    """What was found so far."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.standing = blake2b(digest_size=32)
+        self.exact = blake2b(digest_size=32)
+        self.changes: set[tuple[int, int]] = set()
+
+    def words(self, *words: str) -> None:
+        """Something that must be found again."""
+        data = "\0".join([str(len(words)), *words, ""]).encode("utf-8", "surrogateescape")
+        self.standing.update(data)
+        self.exact.update(data)
+
+    def sign(self, facts: os.stat_result, *, counts: bool = True) -> None:
+        """Signs that must stay while a plan is made, and, where they count, from then on."""
+        sign = self.machine.sign(facts)
+        data = repr(sign).encode()
+        self.exact.update(data)
+        self.changes.add((sign[0], sign[-1]))
+        if counts:
+            self.standing.update(data)
+
+    def lies_at(self, path: str) -> None:
+        """A file that is there, by its sign alone, and no link."""
+        self.words(path)
+        self.sign(os.lstat(path))
+
+    def content(self, path: str) -> None:
+        """A file by its content, or that there is none."""
+        try:
+            content, facts = content_of(path, SMALL, links=True)
+        except (FileNotFoundError, NotADirectoryError):
+            self.words(path, "nothing")
+            return
+        self.sign(facts, counts=content is None)
+        self.words(path, "by its sign" if content is None else digest_of(content))
+
+    def folder(self, path: str) -> None:
+        """A folder by its own sign, which tells whether a name in it has come or gone; or that there is none."""
+        self.words(path)
+        try:
+            self.sign(os.stat(path))  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            self.words("nothing")
+
+
+def _environment(found: _Survey, environ: Mapping[str, str]) -> None:
+    for name in sorted(environ):
+        if name.startswith(VARIABLES) or name in MORE_VARIABLES:
+            found.words(name, environ[name])
+
+
+def _settings(found: _Survey, root: str, environ: Mapping[str, str]) -> None:
+    for name in SETTINGS:
+        found.content(os.path.join(root, name))  # noqa: PTH118
+    for base in _bases(environ):
+        found.content(os.path.join(base, "manifest-runner", "config.toml"))  # noqa: PTH118
+
+
+def _bases(environ: Mapping[str, str]) -> Iterator[str]:
+    """Where configurations of the user's lie."""
+    home = environ.get("HOME")
+    if base := environ.get("XDG_CONFIG_HOME") or (os.path.join(home, ".config") if home else ""):  # noqa: PTH118
+        yield base
+
+
+def _git(found: _Survey, root: str, environ: Mapping[str, str]) -> None:
+    """What git's word on the state folder hangs on: whether there is a repository, what is in its index, and the configurations
+    without which it would say nothing."""
+    place = os.path.join(root, ".git")  # noqa: PTH118
+    if not os.path.lexists(place):
+        return
+    if os.path.isdir(place):  # noqa: PTH112
+        found.words("a repository", str(os.path.exists(os.path.join(place, "HEAD"))))  # noqa: PTH110, PTH118
+    else:
+        found.content(place)
+        content, _ = content_of(place, SMALL, links=True)
+        _, _, named = (content or b"").partition(b"gitdir:")
+        place = os.path.normpath(os.path.join(root, os.fsdecode(named.strip())))  # noqa: PTH118
+    found.content(os.path.join(place, "index"))  # noqa: PTH118
+    found.words(*sorted(name for name in os.listdir(place) if name.startswith("sharedindex.")))  # noqa: PTH208
+    shared = os.path.join(place, "commondir")  # noqa: PTH118
+    for name in ("config", "config.worktree"):
+        found.content(os.path.join(place, name))  # noqa: PTH118
+    if os.path.exists(shared):  # noqa: PTH110
+        content, _ = content_of(shared, SMALL)
+        found.content(os.path.join(place, os.fsdecode((content or b"").strip()), "config"))  # noqa: PTH118
+    homes = [os.path.join(base, "git", "config") for base in _bases(environ)]  # noqa: PTH118
+    if home := environ.get("HOME"):
+        homes.append(os.path.join(home, ".gitconfig"))  # noqa: PTH118
+    for path in homes:
+        found.content(path)
+
+
+def _ledger(found: _Survey, path: str) -> None:
+    """The ledger and its log, by their signs. A log is written before it counts, and its index says what counts: where there is
+    a log, so does how the index begins."""
+    found.words(path)
+    try:
+        found.lies_at(path)
+    except FileNotFoundError:
+        found.words("no ledger")
+    try:
+        log = os.lstat(f"{path}-wal")
+    except FileNotFoundError:
+        return
+    if log.st_size == 0:  # as good as none: whoever only looks leaves one behind
+        return
+    found.sign(log)
+    descriptor = os.open(f"{path}-shm", _FLAGS | _NOFOLLOW)
+    try:
+        found.words(os.read(descriptor, 48).hex())
+    finally:
+        os.close(descriptor)
+
+
+def _program(found: _Survey) -> None:
+    """This program, its interpreter, and the folders that its libraries lie in: whoever installs one makes or removes a folder
+    there."""
+    found.words(__version__, sys.version, sys.executable, repr(sys.flags), *sys.path)
+    for path in sys.path:
+        found.folder(path)
+    for path, facts in _tree(PACKAGE):
+        found.words(path)
+        found.sign(facts)
+
+
+def _tree(package: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Every file of a package, and of the folder `schemas` beside it where there is none inside (a checkout)."""
+    inside = os.path.join(package, "schemas")  # noqa: PTH118
+    folders = [package, *([] if os.path.isdir(inside) else [os.path.join(os.path.dirname(package), "schemas")])]  # noqa: PTH112, PTH118, PTH120
+    while folders:
+        folder = folders.pop()
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=_name):
+                if entry.is_dir():
+                    if entry.name != "__pycache__":
+                        folders.append(entry.path)
+                else:
+                    yield entry.path, entry.stat()
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def sizes_in(folder: str) -> dict[str, int]:
+    """The size of every regular file in a folder, links not followed; nothing where it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.stat(follow_symlinks=False).st_size
+                    for entry in entries if entry.is_file(follow_symlinks=False)}
+    except OSError:
+        return {}
+
+
+def digest_of_sizes(sizes: Mapping[str, int]) -> str:
+    """A digest of what a folder holds."""
+    return digest_of("\0".join(sorted(map("%s/%d".__mod__, sizes.items()))).encode("utf-8", "surrogateescape"))
