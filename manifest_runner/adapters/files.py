@@ -39,8 +39,8 @@ def repository_of(folder: Path) -> Path:
 
 
 class RepositoryFiles:
-    """`ports.Files`: what the manifest at `manifest` may read. `reads` are the paths that were asked for, and where each of them
-    led; None where nothing came of it."""
+    """`ports.Files`: what the manifest at `manifest` may read. `reads` are the paths that were asked for, and where each of
+    them led; None where nothing came of it."""
 
     def __init__(self, manifest: Path) -> None:
         self.folder = manifest.parent.resolve()

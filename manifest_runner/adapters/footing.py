@@ -5,8 +5,8 @@ Laws
 - Content of texts is compared, whatever the times of a file say. Signs are trusted for pictures alone, and only settled ones.
 - A footing stands for what the plan itself has read: where a digest of the plan's own does not fit what lies there after it,
   none is left.
-- A footing that others than this user could have written is not read. One that came with a checkout, an archive or a copy does not
-  stand on this ground: the inode and the time of the tag in the state folder, which nobody can choose, are part of it.
+- A footing that others than this user could have written is not read. One that came with a checkout, an archive or a copy does
+  not stand on this ground: the inode and the time of the tag in the state folder, which nobody can choose, are part of it.
 - Nothing here is synced: a footing that a power cut takes, or tears, is no loss.
 """
 
@@ -37,7 +37,7 @@ def standing(ground: Ground) -> Footing | None:
     places = _Places(ground.folder)
     texts = (*footing.reads, footing.lockfile)
     # Sizes first, since most edits change one; then what changes most often.
-    if any(os.stat(read.place).st_size != read.size for read in texts):  # noqa: PTH116
+    if any(os.stat(read.place).st_size != read.size for read in texts):
         return None
     if any(places.is_there(asked) for asked in footing.missing):
         return None
@@ -49,17 +49,17 @@ def standing(ground: Ground) -> Footing | None:
 
 
 def leave(ground: Ground, again: Ground, footing: Footing) -> None:
-    """Leave a footing for the plan that began on `ground` and ended on `again`, unless something moved meanwhile, or is too young to
-    be told from what comes after it. Raises `Doubt` and `OSError`."""
+    """Leave a footing for the plan that began on `ground` and ended on `again`. Raises `Doubt` where something moved meanwhile, or
+    is too young to be told from what comes after it, and `OSError`."""
     if ground.exact != again.exact:
         raise Doubt("something was changed while the plan was made")
     text = dump(footing)
     if text is None:
         raise Doubt("a path does not fit on a line")
-    folder = os.path.dirname(ground.file)  # noqa: PTH120
-    os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+    folder = os.path.dirname(ground.file)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
     _make_room(folder)
-    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")  # noqa: PTH118
+    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:
         try:
@@ -69,10 +69,10 @@ def leave(ground: Ground, again: Ground, footing: Footing) -> None:
         finally:
             os.close(descriptor)
         _check_times(ground, footing, written)
-        os.replace(temporary, ground.file)  # noqa: PTH105 - two plans at once: either footing is right
+        os.replace(temporary, ground.file)  # two plans at once: either footing is right
     except BaseException:
         if os.path.lexists(temporary):
-            os.unlink(temporary)  # noqa: PTH108
+            os.unlink(temporary)
         raise
 
 
@@ -92,17 +92,17 @@ class _Places:
         self._known: dict[str, str] = {}
 
     def is_there(self, asked: str) -> bool:
-        return os.path.exists(os.path.join(self._folder, asked))  # noqa: PTH110, PTH118
+        return os.path.exists(os.path.join(self._folder, asked))
 
     def leads(self, found: Read | Listed) -> bool:
         """Whether a path still leads where it led. The last name of a file's may have become a link: then opening it fails."""
-        whole = os.path.join(self._folder, found.asked)  # noqa: PTH118
+        whole = os.path.join(self._folder, found.asked)
         if isinstance(found, Listed):
             return os.path.realpath(whole) == found.place
         above, name = os.path.split(whole)
         if above not in self._known:
             self._known[above] = os.path.realpath(above)
-        return os.path.join(self._known[above], name) == found.place or os.path.realpath(whole) == found.place  # noqa: PTH118
+        return os.path.join(self._known[above], name) == found.place or os.path.realpath(whole) == found.place
 
 
 def _left(ground: Ground) -> Footing | None:
@@ -125,8 +125,8 @@ def _is_same(read: Read, ground: Ground) -> bool:
 
 def _check_times(ground: Ground, footing: Footing, written: Sign) -> None:
     """Raise `Doubt` where a sign that the footing trusts may be that of a later change, too, or a clock was set meanwhile.
-    `written` is the sign of a file that was written just now: it tells what time it is on that file system, which may be another
-    machine's, and whether that tells more than whole seconds."""
+    `written` is the sign of a file that was written just now: it tells what time it is on that file system, which may be
+    another machine's, and whether that tells more than whole seconds."""
     took = ground.machine.steady() - ground.ticks
     if abs(ground.machine.wall() - ground.began - took) > _STEP:
         raise Doubt("the clock was set while the plan was made")
@@ -138,7 +138,7 @@ def _check_times(ground: Ground, footing: Footing, written: Sign) -> None:
 
 
 def _make_room(folder: str) -> None:
-    names = os.listdir(folder)  # noqa: PTH208
+    names = os.listdir(folder)
     if len(names) >= MOST:
         for name in names:
-            os.unlink(os.path.join(folder, name))  # noqa: PTH108, PTH118
+            os.unlink(os.path.join(folder, name))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # `typing` itself takes 8 ms
 
     from manifest_runner.core.footing import Sign
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STATE_VARIABLE = "MANIFEST_RUNNER_STATE"
 STATE = ".manifest-runner"
 TAG = "CACHEDIR.TAG"
@@ -38,7 +38,7 @@ LEDGER = "ledger.sqlite3"
 FOLDER = "footings"
 
 SETTINGS = ("manifest-runner.toml", "pyproject.toml")
-VARIABLES = ("MANIFEST_RUNNER_", "PYTHON")
+VARIABLES = ("MANIFEST_RUNNER_", "_MANIFEST_RUNNER_", "PYTHON")
 """How the names of variables begin that count; and those that are called so:"""
 MORE_VARIABLES = ("HOME", "XDG_CONFIG_HOME", "PATH", "USERPROFILE", "SYSTEMROOT", "TMPDIR")
 
@@ -71,14 +71,14 @@ class Machine:
 
 class Ground:
     """What was found. `standing` covers all that must be found again; `exact` that, and the signs of files whose content was
-    compared: what must not change while a plan is made. `changes` are devices and times of change that must be settled for either to
-    mean anything. `began` and `ticks` are the times of both clocks before anything was looked at."""
+    compared: what must not change while a plan is made. `changes` are devices and times of change that must be settled for
+    either to mean anything. `began` and `ticks` are the times of both clocks before anything was looked at."""
 
     __slots__ = ("began", "changes", "draft", "exact", "file", "folder", "ledger", "machine", "manifest", "root", "standing",
                  "state", "ticks")
 
-    def __init__(self, found: _Survey, *, manifest: str, draft: bool, folder: str, root: str, state: str, file: str, ledger: str,
-                 began: int, ticks: int) -> None:
+    def __init__(self, found: _Survey, *, manifest: str, draft: bool, folder: str, root: str, state: str, file: str,
+                 ledger: str, began: int, ticks: int) -> None:
         self.standing, self.exact, self.changes = found.standing.hexdigest(), found.exact.hexdigest(), tuple(found.changes)
         self.manifest, self.draft, self.folder, self.root, self.state = manifest, draft, folder, root, state
         self.file, self.ledger, self.machine, self.began, self.ticks = file, ledger, found.machine, began, ticks
@@ -93,34 +93,34 @@ def survey(arguments: Sequence[str], environ: Mapping[str, str], machine: Machin
     manifest = next((word for word in arguments[1:] if word.endswith((".yaml", ".yml", ".j2"))), None)
     if manifest is None:
         return None
-    folder = os.path.realpath(os.path.dirname(manifest) or ".")  # noqa: PTH120
+    folder = os.path.realpath(os.path.dirname(manifest) or ".")
     root = repository_of(folder)
-    state = environ.get(STATE_VARIABLE) or os.path.join(root, STATE)  # noqa: PTH118
+    state = environ.get(STATE_VARIABLE) or os.path.join(root, STATE)
     draft = "--draft" in arguments
-    part = os.path.join(state, DRAFT) if draft else state  # noqa: PTH118
+    part = os.path.join(state, DRAFT) if draft else state
     found = _Survey(machine)
     try:
-        found.lies_at(os.path.join(state, TAG))  # noqa: PTH118
+        found.lies_at(os.path.join(state, TAG))
     except FileNotFoundError:
         return None
     found.words(*arguments)
-    found.words(os.getcwd(), folder, root, os.path.realpath(part))  # noqa: PTH109
+    found.words(os.getcwd(), folder, root, os.path.realpath(part))
     key = found.standing.copy().hexdigest()  # so far it is what was asked, and where
-    ledger = os.path.join(part, LEDGER)  # noqa: PTH118
+    ledger = os.path.join(part, LEDGER)
     _environment(found, environ)
     _settings(found, root, environ)
     _git(found, root, environ)
     _ledger(found, ledger)
     _program(found)
     return Ground(found, manifest=manifest, draft=draft, folder=folder, root=root, state=state, ledger=ledger,
-                  file=os.path.join(part, FOLDER, key[:32]), began=began, ticks=ticks)  # noqa: PTH118
+                  file=os.path.join(part, FOLDER, key[:32]), began=began, ticks=ticks)
 
 
 def repository_of(folder: str) -> str:
     """As `adapters.files.repository_of`, for a folder whose links are resolved."""
     at = folder
-    while not os.path.exists(os.path.join(at, ".git")):  # noqa: PTH110, PTH118
-        above = os.path.dirname(at)  # noqa: PTH120
+    while not os.path.exists(os.path.join(at, ".git")):
+        above = os.path.dirname(at)
         if above == at:
             return folder
         at = above
@@ -173,9 +173,12 @@ class _Survey:
             self.standing.update(data)
 
     def lies_at(self, path: str) -> None:
-        """A file that is there, by its sign alone, and no link."""
+        """A regular file that is there, by its sign alone. Raises `FileNotFoundError`."""
+        facts = os.lstat(path)
+        if not stat.S_ISREG(facts.st_mode):
+            raise Doubt(f"{path} is not a regular file")
         self.words(path)
-        self.sign(os.lstat(path))
+        self.sign(facts)
 
     def content(self, path: str) -> None:
         """A file by its content, or that there is none."""
@@ -191,7 +194,7 @@ class _Survey:
         """A folder by its own sign, which tells whether a name in it has come or gone; or that there is none."""
         self.words(path)
         try:
-            self.sign(os.stat(path))  # noqa: PTH116
+            self.sign(os.stat(path))
         except (FileNotFoundError, NotADirectoryError):
             self.words("nothing")
 
@@ -204,42 +207,42 @@ def _environment(found: _Survey, environ: Mapping[str, str]) -> None:
 
 def _settings(found: _Survey, root: str, environ: Mapping[str, str]) -> None:
     for name in SETTINGS:
-        found.content(os.path.join(root, name))  # noqa: PTH118
+        found.content(os.path.join(root, name))
     for base in _bases(environ):
-        found.content(os.path.join(base, "manifest-runner", "config.toml"))  # noqa: PTH118
+        found.content(os.path.join(base, "manifest-runner", "config.toml"))
 
 
 def _bases(environ: Mapping[str, str]) -> Iterator[str]:
     """Where configurations of the user's lie."""
     home = environ.get("HOME")
-    if base := environ.get("XDG_CONFIG_HOME") or (os.path.join(home, ".config") if home else ""):  # noqa: PTH118
+    if base := environ.get("XDG_CONFIG_HOME") or (os.path.join(home, ".config") if home else ""):
         yield base
 
 
 def _git(found: _Survey, root: str, environ: Mapping[str, str]) -> None:
     """What git's word on the state folder hangs on: whether there is a repository, what is in its index, and the configurations
     without which it would say nothing."""
-    place = os.path.join(root, ".git")  # noqa: PTH118
+    place = os.path.join(root, ".git")
     if not os.path.lexists(place):
         return
-    if os.path.isdir(place):  # noqa: PTH112
-        found.words("a repository", str(os.path.exists(os.path.join(place, "HEAD"))))  # noqa: PTH110, PTH118
+    if os.path.isdir(place):
+        found.words("a repository", str(os.path.exists(os.path.join(place, "HEAD"))))
     else:
         found.content(place)
         content, _ = content_of(place, SMALL, links=True)
         _, _, named = (content or b"").partition(b"gitdir:")
-        place = os.path.normpath(os.path.join(root, os.fsdecode(named.strip())))  # noqa: PTH118
-    found.content(os.path.join(place, "index"))  # noqa: PTH118
-    found.words(*sorted(name for name in os.listdir(place) if name.startswith("sharedindex.")))  # noqa: PTH208
-    shared = os.path.join(place, "commondir")  # noqa: PTH118
+        place = os.path.normpath(os.path.join(root, os.fsdecode(named.strip())))
+    found.content(os.path.join(place, "index"))
+    found.words(*sorted(name for name in os.listdir(place) if name.startswith("sharedindex.")))
+    shared = os.path.join(place, "commondir")
     for name in ("config", "config.worktree"):
-        found.content(os.path.join(place, name))  # noqa: PTH118
-    if os.path.exists(shared):  # noqa: PTH110
+        found.content(os.path.join(place, name))
+    if os.path.exists(shared):
         content, _ = content_of(shared, SMALL)
-        found.content(os.path.join(place, os.fsdecode((content or b"").strip()), "config"))  # noqa: PTH118
-    homes = [os.path.join(base, "git", "config") for base in _bases(environ)]  # noqa: PTH118
+        found.content(os.path.join(place, os.fsdecode((content or b"").strip()), "config"))
+    homes = [os.path.join(base, "git", "config") for base in _bases(environ)]
     if home := environ.get("HOME"):
-        homes.append(os.path.join(home, ".gitconfig"))  # noqa: PTH118
+        homes.append(os.path.join(home, ".gitconfig"))
     for path in homes:
         found.content(path)
 
@@ -253,12 +256,11 @@ def _ledger(found: _Survey, path: str) -> None:
     except FileNotFoundError:
         found.words("no ledger")
     try:
-        log = os.lstat(f"{path}-wal")
+        if os.lstat(f"{path}-wal").st_size == 0:  # as good as none: whoever only looks leaves one behind
+            return
     except FileNotFoundError:
         return
-    if log.st_size == 0:  # as good as none: whoever only looks leaves one behind
-        return
-    found.sign(log)
+    found.lies_at(f"{path}-wal")
     descriptor = os.open(f"{path}-shm", _FLAGS | _NOFOLLOW)
     try:
         found.words(os.read(descriptor, 48).hex())
@@ -279,8 +281,8 @@ def _program(found: _Survey) -> None:
 
 def _tree(package: str) -> Iterator[tuple[str, os.stat_result]]:
     """Every file of a package, and of the folder `schemas` beside it where there is none inside (a checkout)."""
-    inside = os.path.join(package, "schemas")  # noqa: PTH118
-    folders = [package, *([] if os.path.isdir(inside) else [os.path.join(os.path.dirname(package), "schemas")])]  # noqa: PTH112, PTH118, PTH120
+    inside = os.path.join(package, "schemas")
+    folders = [package, *([] if os.path.isdir(inside) else [os.path.join(os.path.dirname(package), "schemas")])]
     while folders:
         folder = folders.pop()
         with os.scandir(folder) as entries:

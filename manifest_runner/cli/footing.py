@@ -1,8 +1,8 @@
 """`plan` where nothing has changed since one that found nothing to do: known before anything heavy is imported.
 
 Laws
-- It says what the full plan would say, or nothing at all. Any doubt, any error, any other way of asking: the full plan, silently.
-- Only a plan that said one line, and had nothing else to tell, leaves a footing.
+- It says what the full plan would say, or nothing at all. Any doubt, any error, any other way of asking: the full plan.
+- Only a plan without a warning, a lockfile behind its ledger or one that the ledger overrules leaves a footing.
 """
 
 from __future__ import annotations
@@ -29,12 +29,16 @@ _begun: list[tuple[Sequence[str], Ground]] = []
 
 def say_at_once(arguments: Sequence[str]) -> int | None:
     """Say what a plan says that need not be made, and return the process's exit code; None where it has to be made."""
-    words = at_once(arguments, os.environ)
-    if words is None:
+    found = at_once(arguments, os.environ)
+    if found is None:
+        return None
+    said = "".join([f"{line}\n" for line in found.said])
+    if not said.isascii() and sys.stderr.encoding.lower() != "utf-8":  # click knows what to do
         return None
     try:
-        sys.stdout.write(words)
+        sys.stdout.write(f"{nothing_to_do(found.kept, priced='--draft' not in arguments)}\n")
         sys.stdout.flush()
+        sys.stderr.write(said)
     except Exception as error:  # an output that takes nothing: that is told as it always is
         from manifest_runner.cli.error_exit import leave as end
 
@@ -45,29 +49,28 @@ def say_at_once(arguments: Sequence[str]) -> int | None:
     return 0
 
 
-def at_once(arguments: Sequence[str], environ: Mapping[str, str], machine: Machine | None = None) -> str | None:
-    """What a plan says, where it is known that it has nothing to do; None where it has to be made. Then what was looked at is
-    kept for `leave`."""
+def at_once(arguments: Sequence[str], environ: Mapping[str, str], machine: Machine | None = None) -> Footing | None:
+    """The footing of a plan that is known to have nothing to do; None where it has to be made. Then what was looked at is kept
+    for `leave`."""
     _begun.clear()
     try:
         ground = survey(arguments, environ, machine or Machine())
         if ground is None:
             return None
         _begun.append((arguments, ground))
-        found = files.standing(ground)
+        return files.standing(ground)
     except Exception:  # whatever it is: the full plan will say
         return None
-    return None if found is None else f"{nothing_to_do(found.kept, priced=not ground.draft)}\n"
 
 
-def leave(project: Project, show: Show, planned: Planned) -> None:
-    """Leave a footing for a plan that has nothing to do and nothing to say besides."""
+def leave(project: Project, show: Show, planned: Planned, said: Sequence[str]) -> None:
+    """Leave a footing for a plan that has nothing to do, and has told people this besides."""
     if not _begun:
         return
     arguments, ground = _begun.pop()
     try:
         if _is_of(ground, project) and (again := survey(arguments, os.environ, ground.machine)) is not None:
-            files.leave(ground, again, _footing(ground, project, show, planned))
+            files.leave(ground, again, _footing(ground, project, show, planned, said))
     except (Doubt, OSError, ValueError):
         return  # the next plan is a full one, too
 
@@ -88,15 +91,17 @@ def _has_git() -> bool:
     return shutil.which("git") is not None
 
 
-def _footing(ground: Ground, project: Project, show: Show, planned: Planned) -> Footing:
+def _footing(ground: Ground, project: Project, show: Show, planned: Planned, said: Sequence[str]) -> Footing:
     """What the plan stood on. Raises `Doubt` where something is not as the plan has read it."""
     missing = [asked for asked, place in project.files.reads.items() if place is None]
     if any((project.files.folder / asked).exists() for asked in missing):
         raise Doubt("something that could not be read is there")
     folders = [Listed(asked=asked, place=os.path.realpath(project.files.folder / asked), digest=digest_of_sizes(sizes))
                for asked, sizes in planned.listed.items()]
-    return Footing(ground=ground.standing, made=ground.began, kept=len(planned.plan.changes), reads=tuple(_reads(ground, project, show)),
-                   lockfile=_lockfile(ground, project, planned), missing=tuple(missing), folders=tuple(folders))
+    lines = [line for words in said for line in words.split("\n")]
+    return Footing(ground=ground.standing, made=ground.began, kept=len(planned.plan.changes), said=tuple(lines),
+                   lockfile=_lockfile(ground, project, planned), reads=tuple(_reads(ground, project, show)),
+                   missing=tuple(missing), folders=tuple(folders))
 
 
 def _reads(ground: Ground, project: Project, show: Show) -> Iterator[Read]:
@@ -115,16 +120,16 @@ def _reads(ground: Ground, project: Project, show: Show) -> Iterator[Read]:
 
 
 def _shown(manifest: str, asked: str) -> str:
-    """How `core.includes` calls a file that is asked for from the manifest's folder; the manifest itself is called as it was typed."""
+    """How `core.includes` calls a file that is asked for from the manifest's folder; the manifest is called as it was typed."""
     folder, name = os.path.split(manifest)
-    return manifest if asked == name else os.path.normpath(os.path.join(folder, asked))  # noqa: PTH118
+    return manifest if asked == name else os.path.normpath(os.path.join(folder, asked))
 
 
 def _lockfile(ground: Ground, project: Project, planned: Planned) -> Read:
     from hashlib import sha256  # as above
 
     name = project.lock_path.name
-    place = os.path.join(ground.folder, name)  # noqa: PTH118
+    place = os.path.join(ground.folder, name)
     content, facts = content_of(place, LARGEST_LOCKFILE)
     text = (content or b"").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if planned.plan.basis["lockfile"] != f"sha256:{sha256(text).hexdigest()}":

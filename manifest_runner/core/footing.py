@@ -29,8 +29,8 @@ the file as such, in nanoseconds."""
 
 
 class Read:
-    """A file that was read. `asked` is its path from the manifest's folder, `place` where that led, links resolved. `sign` stands
-    only where it may be trusted instead of the digest."""
+    """A file that was read. `asked` is its path from the manifest's folder, `place` where that led, links resolved. `sign`
+    stands only where it may be trusted instead of the digest."""
 
     __slots__ = ("asked", "digest", "place", "sign", "size")
 
@@ -51,16 +51,16 @@ class Footing:
     """What a plan with nothing to do stood on.
 
     `ground` covers all that is known before a manifest is read: the command line, the program, settings, ledger. `made` is
-    when that was looked at, in nanoseconds since 1970. `missing` are files that were looked for and not there. `kept` counts the
-    takes; it is all that is said in the end, so that not even a forged footing could put a word of its own on a screen.
+    when that was looked at, in nanoseconds since 1970. `missing` are files that were looked for and not there. `kept` counts
+    the takes; `said` are the lines that people were told besides.
     """
 
-    __slots__ = ("folders", "ground", "kept", "lockfile", "made", "missing", "reads")
+    __slots__ = ("folders", "ground", "kept", "lockfile", "made", "missing", "reads", "said")
 
     def __init__(self, *, ground: str, made: int, kept: int, lockfile: Read, reads: tuple[Read, ...], missing: tuple[str, ...],
-                 folders: tuple[Listed, ...]) -> None:
+                 folders: tuple[Listed, ...], said: tuple[str, ...] = ()) -> None:
         self.ground, self.made, self.kept, self.lockfile = ground, made, kept, lockfile
-        self.reads, self.missing, self.folders = reads, missing, folders
+        self.reads, self.missing, self.folders, self.said = reads, missing, folders, said
 
 
 def is_settled(changed: int, at: int, *, fine: bool = False) -> bool:
@@ -74,12 +74,14 @@ def is_settled(changed: int, at: int, *, fine: bool = False) -> bool:
 
 
 def dump(footing: Footing) -> str | None:
-    """A footing as text; None where a path in it would not fit on a line."""
+    """A footing as text; None where it holds anything that cannot be seen, as a path may, or a line with colours. What is shown
+    out of a footing can therefore not move a cursor, whoever wrote it."""
     rows = [("ground", footing.ground), ("made", str(footing.made)), ("kept", str(footing.kept)),
             ("lockfile", *_of_read(footing.lockfile)),
             *(("read", *_of_read(read)) for read in footing.reads),
             *(("missing", asked) for asked in footing.missing),
-            *(("folder", listed.digest, listed.asked, listed.place) for listed in footing.folders)]
+            *(("folder", listed.digest, listed.asked, listed.place) for listed in footing.folders),
+            *(("said", line) for line in footing.said)]
     if any(not word.isprintable() for row in rows for word in row):
         return None
     return "\n".join([_TITLE, *("\t".join(row) for row in rows), _END, ""])
@@ -100,7 +102,8 @@ def load(text: str) -> Footing | None:
                           reads=tuple(map(_as_read, rows.get("read", ()))),
                           missing=tuple([asked for (asked,) in rows.get("missing", ())]),
                           folders=tuple([Listed(digest=digest, asked=asked, place=place)
-                                         for digest, asked, place in rows.get("folder", ())]))
+                                         for digest, asked, place in rows.get("folder", ())]),
+                          said=tuple([line for (line,) in rows.get("said", ())]))
     except (KeyError, ValueError):
         return None
     return footing if dump(footing) == text else None

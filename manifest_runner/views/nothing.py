@@ -1,4 +1,4 @@
-"""What is said where there is nothing to do. It stands alone, for a plan that is known to be one before anything is imported."""
+"""What is said where there is nothing to do. It stands alone, for a plan of which that is known before much is imported."""
 
 from __future__ import annotations
 

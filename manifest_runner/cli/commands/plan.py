@@ -25,6 +25,8 @@ from manifest_runner.views.status import to_look_at
 from manifest_runner.views.text import safe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from manifest_runner.views.markdown import Review
 
 _REVIEWS = ("markdown", "github")
@@ -72,39 +74,43 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
         click.echo(plan_text(planned.plan, show.card, verbose=verbose, priced=not draft))
         if verbose and show.converted:
             click.echo(converted_text(show.converted), err=True)
-        if not quiet:
-            _say_what_to_look_at(planned, show, "" if draft else manifest)
-        other = overruled(planned)
-        if other is not None and not quiet:
-            click.echo(safe(other), err=True)
-        unreachable = frames_unreachable(project, show.manifest)
-        if unreachable is not None and not quiet:
-            click.echo(f"before it can be rendered: {safe(unreachable[0])}\n  hint: {safe(unreachable[1])}", err=True)
+        said = [] if quiet else [*_to_look_at(planned, show, "" if draft else manifest), *_doubts(project, show, planned)]
+        for words in said:
+            click.echo(words, err=True)
         if style == "github":
             from manifest_runner.cli.ci import publish  # as above
 
             publish(project, _review(project, show, planned), out or "")
         if out is not None and not quiet:
             click.echo(f"saved; carry it out with: {safe(command('render', manifest, '--plan', out))}", err=True)
-    if style == "text" and not (as_json or verbose or out is not None) and _is_one_line(project, show, planned):
-        footing.leave(project, show, planned)
+        if style == "text" and out is None and not verbose and _is_at_rest(project, show, planned):
+            footing.leave(project, show, planned, said)
     return 2 if exit_code and not planned.plan.is_empty else 0
 
 
-def _is_one_line(project: Project, show: Show, planned: Planned) -> bool:
-    """Whether it is all that there is to say that nothing is to do, asked quietly or not."""
-    return (planned.plan.is_empty and not show.warnings and not open_takes(planned.plan, show.manifest)
-            and overruled(planned) is None and not lagging(planned) and frames_unreachable(project, show.manifest) is None
-            and planned.lockfile.manifest in ("", project.path.name))
-
-
-def _say_what_to_look_at(planned: Planned, show: Show, manifest: str) -> None:
+def _to_look_at(planned: Planned, show: Show, manifest: str) -> Iterator[str]:
     """Clips in the cut that are other than asked, and what may be typed about them where there is a `manifest` to change."""
     takes = open_takes(planned.plan, show.manifest)
     if takes:
-        click.echo(to_look_at(takes), err=True)
+        yield to_look_at(takes)
         for step, why in decisions(manifest, to_look_at=[(change.shot, change.take) for change in takes if manifest]):
-            click.echo(f"next: {safe(step)}   ({why})", err=True)
+            yield f"next: {safe(step)}   ({why})"
+
+
+def _doubts(project: Project, show: Show, planned: Planned) -> Iterator[str]:
+    """Where the ledger says something else than the lockfile, and why nothing can be rendered as things are set up."""
+    other = overruled(planned)
+    if other is not None:
+        yield safe(other)
+    unreachable = frames_unreachable(project, show.manifest)
+    if unreachable is not None:
+        yield f"before it can be rendered: {safe(unreachable[0])}\n  hint: {safe(unreachable[1])}"
+
+
+def _is_at_rest(project: Project, show: Show, planned: Planned) -> bool:
+    """Whether there is nothing to do now, and nothing that a run would still write down."""
+    return (planned.plan.is_empty and not show.warnings and overruled(planned) is None and not lagging(planned)
+            and planned.lockfile.manifest in ("", project.path.name))
 
 
 def _review(project: Project, show: Show, planned: Planned) -> Review:
