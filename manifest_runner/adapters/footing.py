@@ -49,8 +49,8 @@ def standing(ground: Ground) -> Footing | None:
 
 
 def leave(ground: Ground, again: Ground, footing: Footing) -> None:
-    """Leave a footing for the plan that began on `ground` and ended on `again`. Raises `Doubt` where something moved meanwhile, or
-    is too young to be told from what comes after it, and `OSError`."""
+    """Leave a footing for the plan that began on `ground` and ended on `again`. Raises `Doubt` where something moved
+    meanwhile, or is too young to be told from what comes after it, and `OSError`."""
     if ground.exact != again.exact:
         raise Doubt("something was changed while the plan was made")
     text = dump(footing)

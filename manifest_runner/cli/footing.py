@@ -2,7 +2,7 @@
 
 Laws
 - It says what the full plan would say, or nothing at all. Any doubt, any error, any other way of asking: the full plan.
-- Only a plan without a warning, a lockfile behind its ledger or one that the ledger overrules leaves a footing.
+- A plan leaves a footing where it has nothing to do, and all that it has said is a line of counting and lines without colours.
 """
 
 from __future__ import annotations
@@ -130,6 +130,8 @@ def _lockfile(ground: Ground, project: Project, planned: Planned) -> Read:
 
     name = project.lock_path.name
     place = os.path.join(ground.folder, name)
+    if planned.lockfile.manifest not in ("", project.path.name):
+        raise Doubt("the lockfile names another manifest, which was looked for")
     content, facts = content_of(place, LARGEST_LOCKFILE)
     text = (content or b"").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if planned.plan.basis["lockfile"] != f"sha256:{sha256(text).hexdigest()}":

@@ -11,7 +11,7 @@ import click
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular, write_atomically
 from manifest_runner.cli import footing
 from manifest_runner.cli.options import manifest_argument, only_option, output_options, setting_options
-from manifest_runner.cli.planner import Planned, lagging, overruled, plan_project
+from manifest_runner.cli.planner import Planned, overruled, plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.stores import frames_unreachable
 from manifest_runner.cli.words import command, decisions
@@ -83,7 +83,7 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
             publish(project, _review(project, show, planned), out or "")
         if out is not None and not quiet:
             click.echo(f"saved; carry it out with: {safe(command('render', manifest, '--plan', out))}", err=True)
-        if style == "text" and out is None and not verbose and _is_at_rest(project, show, planned):
+        if planned.plan.is_empty and not show.warnings and (style, out, verbose) == ("text", None, False):
             footing.leave(project, show, planned, said)
     return 2 if exit_code and not planned.plan.is_empty else 0
 
@@ -105,12 +105,6 @@ def _doubts(project: Project, show: Show, planned: Planned) -> Iterator[str]:
     unreachable = frames_unreachable(project, show.manifest)
     if unreachable is not None:
         yield f"before it can be rendered: {safe(unreachable[0])}\n  hint: {safe(unreachable[1])}"
-
-
-def _is_at_rest(project: Project, show: Show, planned: Planned) -> bool:
-    """Whether there is nothing to do now, and nothing that a run would still write down."""
-    return (planned.plan.is_empty and not show.warnings and overruled(planned) is None and not lagging(planned)
-            and planned.lockfile.manifest in ("", project.path.name))
 
 
 def _review(project: Project, show: Show, planned: Planned) -> Review:
