@@ -54,7 +54,12 @@ class Doubt(Exception):
 
 
 class Machine:
-    """What the machine says of time. Tests have others, whose clocks are set, and whose file systems tell little."""
+    """What the machine says of time, and where this program lies on it. Tests have others, whose clocks are set, and whose file
+    systems tell little."""
+
+    def __init__(self) -> None:
+        self.package = PACKAGE
+        self.paths = tuple(sys.path)
 
     def wall(self) -> int:
         """Nanoseconds since 1970."""
@@ -225,9 +230,7 @@ def _git(found: _Survey, root: str, environ: Mapping[str, str]) -> None:
     place = os.path.join(root, ".git")
     if not os.path.lexists(place):
         return
-    if os.path.isdir(place):
-        found.words("a repository", str(os.path.exists(os.path.join(place, "HEAD"))))
-    else:
+    if not os.path.isdir(place):
         found.content(place)
         content, _ = content_of(place, SMALL, links=True)
         _, _, named = (content or b"").partition(b"gitdir:")
@@ -235,7 +238,7 @@ def _git(found: _Survey, root: str, environ: Mapping[str, str]) -> None:
     found.content(os.path.join(place, "index"))
     found.words(*sorted(name for name in os.listdir(place) if name.startswith("sharedindex.")))
     shared = os.path.join(place, "commondir")
-    for name in ("config", "config.worktree"):
+    for name in ("HEAD", "config", "config.worktree", "commondir"):
         found.content(os.path.join(place, name))
     if os.path.exists(shared):
         content, _ = content_of(shared, SMALL)
@@ -255,6 +258,8 @@ def _ledger(found: _Survey, path: str) -> None:
         found.lies_at(path)
     except FileNotFoundError:
         found.words("no ledger")
+    if os.path.lexists(f"{path}-journal"):
+        raise Doubt("a ledger keeps a log and no journal: SQLite knows what one means")
     try:
         if os.lstat(f"{path}-wal").st_size == 0:  # as good as none: whoever only looks leaves one behind
             return
@@ -271,10 +276,10 @@ def _ledger(found: _Survey, path: str) -> None:
 def _program(found: _Survey) -> None:
     """This program, its interpreter, and the folders that its libraries lie in: whoever installs one makes or removes a folder
     there."""
-    found.words(__version__, sys.version, sys.executable, repr(sys.flags), *sys.path)
-    for path in sys.path:
+    found.words(__version__, sys.version, sys.executable, repr(sys.flags), *found.machine.paths)
+    for path in found.machine.paths:
         found.folder(path)
-    for path, facts in _tree(PACKAGE):
+    for path, facts in _tree(found.machine.package):
         found.words(path)
         found.sign(facts)
 

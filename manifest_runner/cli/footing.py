@@ -30,8 +30,11 @@ _begun: list[tuple[Sequence[str], Ground]] = []
 def say_at_once(arguments: Sequence[str]) -> int | None:
     """Say what a plan says that need not be made, and return the process's exit code; None where it has to be made."""
     found = at_once(arguments, os.environ)
-    if found is None:
-        return None
+    return None if found is None else say(found, arguments)
+
+
+def say(found: Footing, arguments: Sequence[str]) -> int | None:
+    """Say what the plan said that left a footing; None where only a full one can."""
     said = "".join([f"{line}\n" for line in found.said])
     if not said.isascii() and sys.stderr.encoding.lower() != "utf-8":  # click knows what to do
         return None
