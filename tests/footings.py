@@ -1,4 +1,4 @@
-"""A small show with nothing to do, plans of it in this process, and a machine whose clocks and file times are a test's to say."""
+"""A small show with nothing to do, plans of it in this process, and a machine whose clocks and file times a test sets."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ LOOK = "vars: {look: rain at dusk}\n"
 
 
 class Clocks(Machine):
-    """A machine on which time passes as a test says. A file gets a time of change when it is first looked at after it: `edited` sees
-    to that. Times of content are all the same, as if somebody set them back after every edit."""
+    """A machine on which time passes as a test says. A file gets a time of change when it is first looked at after it: `edited`
+    sees to that. Times of content are all the same, as if somebody set them back after every edit."""
 
     def __init__(self, package: Path, *, grain: int = 4_000_000) -> None:
         super().__init__()
@@ -189,16 +189,20 @@ class Terminal(io.StringIO):
     encoding = "utf-8"
 
 
+def open_job(shot: str) -> Intent:
+    """What a run records before it submits a shot."""
+    return Intent(key=TakeKey(manifest="test.yaml", shot=ShotId(shot), take=1), attempt=1, body=b"{}", reserved=Decimal(145),
+                  external_task_id=ExternalTaskId(f"{shot}_t1.a1"), fingerprint=Fingerprint("f" * 64),
+                  request=Request(model="kling-v3-omni", params={"prompt": "x"}))
+
+
 def ledger_with(folder: Path, jobs: Sequence[str]) -> bytes:
     """The file of a ledger that has an open job of each of these shots."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "ledger.sqlite3"
     with SqliteLedger(path, account="test", run="r") as ledger:
         for shot in jobs:
-            ledger.admit(Intent(
-                key=TakeKey(manifest="test.yaml", shot=ShotId(shot), take=1), external_task_id=ExternalTaskId(f"{shot}_t1.a1"),
-                attempt=1, fingerprint=Fingerprint("f" * 64), request=Request(model="kling-v3-omni", params={"prompt": "x"}),
-                body=b"{}", reserved=Decimal(145)), SpendingLimits())
+            ledger.admit(open_job(shot), SpendingLimits())
     content = path.read_bytes()
     shutil.rmtree(folder)
     return content

@@ -17,11 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from manifest_runner.adapters import footing as files
+from manifest_runner.adapters.ground import Doubt, survey
+from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.cli import footing
-from manifest_runner.core.footing import Footing
-from tests.cli.support import environment, run
+from manifest_runner.ports import SpendingLimits
+from tests.cli.support import environment
 from tests.cli.test_broken import traceable
-from tests.footings import ARGUMENTS, LOOK, MANIFEST, OTHER_PICTURE, PICTURE, Clocks, Place, ledger_with, png
+from tests.footings import ARGUMENTS, LOOK, MANIFEST, OTHER_PICTURE, PICTURE, Clocks, Place, ledger_with, open_job, png
 
 Change = Callable[[Place], object]
 NOTHING = (0, "Nothing to do: 2 kept. 0 credits.\n", "")
@@ -43,15 +46,13 @@ def as_link(place: Place, path: str) -> None:
 
 
 def as_copy(place: Place, path: str) -> None:
-    """What is at `path` is a copy of it now, times and all."""
+    """What is at `path` is a copy of it now."""
     whole = place.folder / path
     there = whole.with_name("away")
     whole.rename(there)
     shutil.copytree(there, whole)
     for file in (*there.rglob("*"), *whole.rglob("*")):
         place.clocks.edited(file)
-        facts = file.stat()
-        os.utime(whole / file.relative_to(there) if file.is_relative_to(there) else file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
 
 
 def in_git(place: Place) -> None:
@@ -65,12 +66,13 @@ CHANGES: dict[str, Change] = {
     "an included file": lambda place: place.write("looks/rain.yaml", LOOK.replace("dusk", "dawn")),
     "a picture": lambda place: place.write("plates/in.png", OTHER_PICTURE),
     "no picture": lambda place: place.remove("plates/in.png"),
-    "the lockfile": lambda place: place.write("test.lock.json", (place.folder / "test.lock.json").read_text().replace("145", "154")),
+    "the lockfile": lambda place: place.write("test.lock.json", place.lock.replace("145", "154")),
     "no lockfile": lambda place: place.remove("test.lock.json"),
     "a clip is gone": lambda place: place.remove("renders/test/A_t1.mp4"),
     "a clip is shorter": lambda place: place.write("renders/test/A_t1.mp4", b"." * 999),
     "a clip is a link": lambda place: as_link(place, "renders/test/A_t1.mp4"),
-    "a clip has another name": lambda place: (place.folder / "renders/test/A_t1.mp4").rename(place.folder / "renders/test/A_t2.mp4"),
+    "a clip has another name": lambda place: (place.folder / "renders/test/A_t1.mp4").rename(
+        place.folder / "renders/test/A_t2.mp4"),
     "no clips": lambda place: place.remove("renders"),
     "the clips' folder is a link": lambda place: as_link(place, "renders/test"),
     "the folder above is a link": lambda place: as_link(place, "renders"),
@@ -199,8 +201,8 @@ def test_a_change_while_a_plan_is_made_leaves_no_footing(place: Place, monkeypat
         leave(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(footing, "leave", late)
-    for name in ("a word of a prompt", "an included file", "a picture", "the lockfile", "no lockfile", "settings of the project",
-                 "a ledger", "a file of the program"):
+    for name in ("a word of a prompt", "an included file", "a picture", "the lockfile", "no lockfile",
+                 "settings of the project", "a ledger", "a file of the program"):
         change = CHANGES[name]
         place.clocks.wait(60)
         place.at_once()
@@ -236,11 +238,87 @@ def test_a_file_from_the_future_is_not_trusted(place: Place) -> None:
 
 def test_where_whole_seconds_are_all_that_is_told_no_footing_is_left(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = Clocks.sign
-    monkeypatch.setattr(Clocks, "sign", lambda self, facts: (*seconds(self, facts)[:4], seconds(self, facts)[4] // 10**9 * 10**9))
+    monkeypatch.setattr(Clocks, "sign", lambda self, facts: (*seconds(self, facts)[:4],
+                                                             seconds(self, facts)[4] // 10**9 * 10**9))
     place.clocks.wait(60)
     place.at_once()
     assert place.full() == NOTHING
     assert place.at_once() is None
+
+
+def test_a_job_in_the_log_of_a_ledger_is_noticed(place: Place) -> None:
+    """What a run commits lies in the log until the last process has closed the ledger."""
+    path = place.folder / ".manifest-runner" / "ledger.sqlite3"
+    quick_ledger(place)
+    place.rest()
+    with SqliteLedger(path, account="test", run="r") as ledger:
+        ledger.admit(open_job("A"), SpendingLimits())
+        assert place.at_once() is None
+        assert "> A t1" in place.full()[1]
+    assert place.at_once() is None
+
+
+def test_a_log_that_is_written_and_does_not_count_yet_is_told_from_one_that_does(place: Place) -> None:
+    """A writer may take its time between the two, on a slow disk: nothing of the log changes when it begins to count."""
+    path = place.folder / ".manifest-runner" / "ledger.sqlite3"
+    quick_ledger(place)
+    for name, content in (("wal", b"frames"), ("shm", b"1" * 48)):
+        place.write(f".manifest-runner/ledger.sqlite3-{name}", content)
+    place.clocks.wait(60)
+    with place.here():
+        before = survey(ARGUMENTS, os.environ, place.clocks)
+        path.with_name("ledger.sqlite3-shm").write_bytes(b"2" * 48)
+        after = survey(ARGUMENTS, os.environ, place.clocks)
+        place.write(".manifest-runner/ledger.sqlite3-journal", b"journal")
+        with pytest.raises(Doubt):
+            survey(ARGUMENTS, os.environ, place.clocks)
+    assert before is not None
+    assert after is not None
+    assert before.standing != after.standing
+
+
+def test_a_picture_is_known_by_its_sign_only_where_that_is_settled(place: Place) -> None:
+    """It is read again then, and never taken for another one of the same size."""
+    place.clocks.wait(1)
+    place.write("plates/in.png", PICTURE)
+    place.clocks.wait(1)
+    place.at_once()
+    place.full()
+    found = place.at_once()
+    assert found is not None
+    assert [read.sign for read in found.reads] == [None] * 3
+    found = place.rest(("plan", "test.yaml", "-q"))
+    assert [read.sign is not None for read in found.reads] == [False, False, True]
+
+
+def test_a_draft_stands_on_its_own_ledger(tmp_path: Path) -> None:
+    place = Place(tmp_path / "show")
+    (place.folder / "renders" / "test").rename(place.folder / "renders" / "test.draft")
+    place.write("test.draft.lock.json", place.lock)
+    draft = ("plan", "test.yaml", "--draft")
+    found = place.rest(draft)
+    assert place.said(found, draft) == place.full(draft) == (0, "Nothing to do: 2 kept. A draft costs nothing.\n", "")
+    place.write(".manifest-runner/draft/ledger.sqlite3", ledger_with(place.folder / "made", ["A"]))
+    assert place.at_once(draft) is None
+    assert (place.folder / ".manifest-runner" / "draft" / "footings").is_dir()
+    assert not (place.folder / ".manifest-runner" / "footings").exists()
+
+
+def test_what_was_looked_at_first_is_what_the_plan_was_made_of(place: Place) -> None:
+    """The manifest is guessed before a command line is understood."""
+    place.write("else.yaml", MANIFEST)
+    arguments = ("plan", "--store", "else.yaml", "test.yaml")
+    place.clocks.wait(60)
+    assert place.at_once(arguments) is None
+    assert place.full(arguments) == NOTHING
+    assert not (place.folder / ".manifest-runner" / "footings").exists()
+
+
+def test_only_so_many_footings_are_kept(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MOST", 3)
+    for number in range(5):
+        place.rest(("plan", "test.yaml", *["-q"] * number))
+    assert len([*(place.folder / ".manifest-runner" / "footings").iterdir()]) == 2
 
 
 # ── who may say so ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -313,19 +391,17 @@ def test_without_git_nobody_has_said_that_a_state_folder_did_not_come_with_its_r
     assert place.at_once() is None
 
 
-def test_an_output_that_takes_nothing_is_told_as_ever(tmp_path: Path) -> None:
-    place = Place(tmp_path / "show")
-    if not Path("/dev/full").exists():
-        pytest.skip("no device that is always full")
-    found = place.rest()
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_output_that_takes_nothing_is_told_as_ever() -> None:
     script = ("import sys; from manifest_runner.cli.outputs import mend; mend()\n"
               "from manifest_runner.cli import footing; from manifest_runner.core.footing import Footing, Read\n"
               "read = Read(asked='a', place='/a', size=1, digest='d')\n"
-              "sys.exit(footing.say(Footing(ground='', made=1, kept=2, lockfile=read, reads=(), missing=(), folders=()), ['plan']))")
-    with open("/dev/full", "w") as full:
+              "found = Footing(ground='', made=1, kept=2, lockfile=read, reads=(), missing=(), folders=())\n"
+              "sys.exit(footing.say(found, ['plan']))")
+    with Path("/dev/full").open("w") as full:
         ran = subprocess.run([sys.executable, "-c", script], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert (found.kept, ran.returncode, ran.stderr.splitlines()[0]) == (
-        2, 2, "error: standard output cannot be written: No space left on device")
+    assert (ran.returncode, ran.stderr.splitlines()[0]) == (
+        2, "error: standard output cannot be written: No space left on device")
 
 
 # ── against the full plan ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -344,8 +420,9 @@ def touched(place: Place) -> Iterator[str]:
     """Every path below the folder that a plan in a process of its own opens, lists or asks about."""
     trace = place.folder.parent / "trace"
     env = {**environment(place.folder), **place.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    ran = subprocess.run(["strace", "-f", "-qq", "-e", "trace=%file", "-o", trace, sys.executable, "-P", "-m", "manifest_runner",
-                          *ARGUMENTS], cwd=place.folder, env=env, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-P", "-m", "manifest_runner", *ARGUMENTS]  # -P: the folder is none of Python's own
+    ran = subprocess.run(["strace", "-f", "-qq", "-e", "trace=%file", "-o", trace, *command], cwd=place.folder, env=env,
+                         capture_output=True, text=True, check=True)
     assert (ran.stdout, ran.stderr) == NOTHING[1:]
     calls = [line for line in trace.read_text().splitlines() if "execve(" not in line and " resumed>" not in line]
     for path in sorted({found[1] for line in calls if (found := re.search(r'"([^"]*)"', line))}):
@@ -428,7 +505,7 @@ def test_whatever_happened_what_is_said_at_once_is_what_the_full_plan_says(steps
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         place = Place(Path(folder) / "show", grain=grain)
         if not LEDGERS:
-            LEDGERS.update({name: ledger_with(place.folder / "made", jobs) for name, jobs in (("none", ""), ("open", "A"))})
+            LEDGERS.update(none=ledger_with(place.folder / "made", []), open=ledger_with(place.folder / "made", ["A"]))
             assert len(LEDGERS["none"]) == len(LEDGERS["open"])
         for edit, seconds, planned in (("no open job", 5, "rest"), *steps, ("nothing", 0, "plan")):
             with suppress(OSError):  # what is to be moved may have gone
