@@ -121,8 +121,8 @@ def test_a_plan_that_is_known_to_have_nothing_to_do_imports_next_to_nothing(tmp_
     trusting = "import manifest_runner.core.footing as footing; footing.MARGIN = -10**15\n"  # what was written just now
     env = {**environment(place.folder), **place.environ}
     for first in (trusting, ""):
-        ran = subprocess.run([sys.executable, "-c", code.format(first)], cwd=place.folder, env=env, capture_output=True, text=True,
-                             timeout=60, check=True)
+        ran = subprocess.run([sys.executable, "-c", code.format(first)], cwd=place.folder, env=env, capture_output=True,
+                             text=True, timeout=60, check=True)
         assert ran.stdout == "Nothing to do: 2 kept. 0 credits.\n"
     assert set(ran.stderr.split()) <= {
         "__future__", "errno", "gc", "_blake2", "manifest_runner", "manifest_runner.__main__", "manifest_runner.cli",

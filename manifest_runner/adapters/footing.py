@@ -132,9 +132,10 @@ def _check_times(ground: Ground, footing: Footing, written: Sign) -> None:
         raise Doubt("the clock was set while the plan was made")
     began = min(ground.began, written[-1] - took)
     changes = {*ground.changes, *((read.sign[0], read.sign[-1]) for read in footing.reads if read.sign is not None)}
-    for device, changed in changes:
-        if not is_settled(changed, began, fine=device == written[0] and written[-1] % SECOND != 0):
-            raise Doubt("something has changed just now, or nobody can tell")
+    tells = written[0] if written[-1] % SECOND else None  # the device that is known to tell more than whole seconds
+    if not (all(is_settled(changed, began, fine=device == tells) for device, changed in changes)
+            and all(is_settled(changed, began, fine=True) for changed in ground.installed)):
+        raise Doubt("something has changed just now, or nobody can tell")
 
 
 def _make_room(folder: str) -> None:

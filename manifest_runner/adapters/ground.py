@@ -77,14 +77,16 @@ class Machine:
 class Ground:
     """What was found. `standing` covers all that must be found again; `exact` that, and the signs of files whose content was
     compared: what must not change while a plan is made. `changes` are devices and times of change that must be settled for
-    either to mean anything. `began` and `ticks` are the times of both clocks before anything was looked at."""
+    either to mean anything; `installed` those times of the program, which an image of a whole disk may well say in whole
+    seconds. `began` and `ticks` are the times of both clocks before anything was looked at."""
 
-    __slots__ = ("began", "changes", "draft", "exact", "file", "folder", "ledger", "machine", "manifest", "root", "standing",
-                 "state", "ticks")
+    __slots__ = ("began", "changes", "draft", "exact", "file", "folder", "installed", "ledger", "machine", "manifest", "root",
+                 "standing", "state", "ticks")
 
     def __init__(self, found: _Survey, *, manifest: str, draft: bool, folder: str, root: str, state: str, file: str,
                  ledger: str, began: int, ticks: int) -> None:
-        self.standing, self.exact, self.changes = found.standing.hexdigest(), found.exact.hexdigest(), tuple(found.changes)
+        self.standing, self.exact = found.standing.hexdigest(), found.exact.hexdigest()
+        self.changes, self.installed = frozenset(found.changes), frozenset(found.installed)
         self.manifest, self.draft, self.folder, self.root, self.state = manifest, draft, folder, root, state
         self.file, self.ledger, self.machine, self.began, self.ticks = file, ledger, found.machine, began, ticks
 
@@ -161,6 +163,7 @@ class _Survey:
         self.standing = blake2b(digest_size=32)
         self.exact = blake2b(digest_size=32)
         self.changes: set[tuple[int, int]] = set()
+        self.installed: set[int] = set()
 
     def words(self, *words: str) -> None:
         """Something that must be found again."""
@@ -169,11 +172,20 @@ class _Survey:
         self.exact.update(data)
 
     def sign(self, facts: os.stat_result, *, counts: bool = True) -> None:
-        """Signs that must stay while a plan is made, and, where they count, from then on."""
+        """A sign that must stay while a plan is made, and, where it `counts`, from then on."""
         sign = self.machine.sign(facts)
+        self.changes.add((sign[0], sign[-1]))
+        self._keep(sign, counts=counts)
+
+    def program(self, facts: os.stat_result) -> None:
+        """The sign of a file or folder of the program."""
+        sign = self.machine.sign(facts)
+        self.installed.add(sign[-1])
+        self._keep(sign)
+
+    def _keep(self, sign: Sign, *, counts: bool = True) -> None:
         data = repr(sign).encode()
         self.exact.update(data)
-        self.changes.add((sign[0], sign[-1]))
         if counts:
             self.standing.update(data)
 
@@ -194,14 +206,6 @@ class _Survey:
             return
         self.sign(facts, counts=content is None)
         self.words(path, "by its sign" if content is None else digest_of(content))
-
-    def folder(self, path: str) -> None:
-        """A folder by its own sign, which tells whether a name in it has come or gone; or that there is none."""
-        self.words(path)
-        try:
-            self.sign(os.stat(path))
-        except (FileNotFoundError, NotADirectoryError):
-            self.words("nothing")
 
 
 def _environment(found: _Survey, environ: Mapping[str, str]) -> None:
@@ -278,10 +282,13 @@ def _program(found: _Survey) -> None:
     there."""
     found.words(__version__, sys.version, sys.executable, repr(sys.flags), *found.machine.paths)
     for path in found.machine.paths:
-        found.folder(path)
+        try:
+            found.program(os.stat(path))
+        except (FileNotFoundError, NotADirectoryError):
+            found.words(path, "nothing")
     for path, facts in _tree(found.machine.package):
         found.words(path)
-        found.sign(facts)
+        found.program(facts)
 
 
 def _tree(package: str) -> Iterator[tuple[str, os.stat_result]]:
