@@ -12,14 +12,17 @@ Laws
 
 from __future__ import annotations
 
+import _thread
 import os
 import stat
 
 from manifest_runner.adapters.ground import Doubt, Ground, content_of, digest_of, digest_of_sizes, sizes_in
-from manifest_runner.core.footing import LARGEST, SECOND, Footing, Listed, Read, dump, is_settled, load
+from manifest_runner.core.footing import LARGEST, SECOND, Footing, Read, dump, is_settled, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as in `ground`
+    from collections.abc import Callable
+
     from manifest_runner.core.footing import Sign
 
 MOST = 64
@@ -41,11 +44,13 @@ def standing(ground: Ground) -> Footing | None:
         return None
     if any(places.is_there(asked) for asked in footing.missing):
         return None
-    if not all(places.leads(read) and _is_same(read, ground) for read in texts):
+    if not all(places.leads(read) and _is_same(read, ground) for read in footing.reads):
         return None
-    if not all(places.leads(listed) and digest_of_sizes(sizes_in(listed.place)) == listed.digest for listed in footing.folders):
-        return None
-    return footing
+    # A lockfile is the longest of all. While it is hashed, the clips are looked at: hashing lets another thread go on.
+    lockfile = _Aside(lambda: places.leads(footing.lockfile) and _is_same(footing.lockfile, ground))
+    clips = all(os.path.realpath(os.path.join(ground.folder, listed.asked)) == listed.place
+                and digest_of_sizes(sizes_in(listed.place)) == listed.digest for listed in footing.folders)
+    return footing if lockfile.answer() and clips else None
 
 
 def leave(ground: Ground, again: Ground, footing: Footing) -> None:
@@ -94,15 +99,35 @@ class _Places:
     def is_there(self, asked: str) -> bool:
         return os.path.exists(os.path.join(self._folder, asked))
 
-    def leads(self, found: Read | Listed) -> bool:
-        """Whether a path still leads where it led. The last name of a file's may have become a link: then opening it fails."""
-        whole = os.path.join(self._folder, found.asked)
-        if isinstance(found, Listed):
-            return os.path.realpath(whole) == found.place
+    def leads(self, read: Read) -> bool:
+        """Whether a path still leads where it led. Its last name may have become a link: then opening it fails."""
+        whole = os.path.join(self._folder, read.asked)
         above, name = os.path.split(whole)
         if above not in self._known:
             self._known[above] = os.path.realpath(above)
-        return os.path.join(self._known[above], name) == found.place or os.path.realpath(whole) == found.place
+        return os.path.join(self._known[above], name) == read.place or os.path.realpath(whole) == read.place
+
+
+class _Aside:
+    """A question that is answered while others are asked."""
+
+    def __init__(self, ask: Callable[[], bool]) -> None:
+        self._ask, self._said, self._done = ask, False, _thread.allocate_lock()
+        self._done.acquire()
+        _thread.start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        try:
+            self._said = self._ask()
+        except Exception:  # whoever asks takes it for a no
+            self._said = False
+        finally:
+            self._done.release()
+
+    def answer(self) -> bool:
+        """Waits for it."""
+        with self._done:
+            return self._said
 
 
 def _left(ground: Ground) -> Footing | None:

@@ -70,11 +70,13 @@ def leave(project: Project, show: Show, planned: Planned, said: Sequence[str]) -
     """Leave a footing for a plan that has nothing to do, and has told people this besides."""
     if not _begun:
         return
+    from manifest_runner.errors import ManifestRunnerError  # a full plan has it
+
     arguments, ground = _begun.pop()
     try:
         if _is_of(ground, project) and (again := survey(arguments, os.environ, ground.machine)) is not None:
             files.leave(ground, again, _footing(ground, project, show, planned, said))
-    except (Doubt, OSError, ValueError):
+    except (Doubt, ManifestRunnerError, OSError, ValueError):
         return  # the next plan is a full one, too
 
 
@@ -99,6 +101,8 @@ def _footing(ground: Ground, project: Project, show: Show, planned: Planned, sai
     missing = [asked for asked, place in project.files.reads.items() if place is None]
     if any((project.files.folder / asked).exists() for asked in missing):
         raise Doubt("something that could not be read is there")
+    for asked in planned.listed:  # it may be a link since it was listed: into the repository, and nowhere else
+        project.files.check_folder(asked)
     folders = [Listed(asked=asked, place=os.path.realpath(project.files.folder / asked), digest=digest_of_sizes(sizes))
                for asked, sizes in planned.listed.items()]
     lines = [line for words in said for line in words.split("\n")]

@@ -193,7 +193,8 @@ def test_what_has_changed_just_now_is_planned_again_until_its_time_tells_it_apar
     assert place.at_once() is None
 
 
-def test_a_change_while_a_plan_is_made_leaves_no_footing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def after_reading(place: Place, monkeypatch: pytest.MonkeyPatch, change: Change) -> None:
+    """A plan, and a change after it has read everything and before it leaves a footing."""
     leave = footing.leave
 
     def late(*arguments: object) -> None:
@@ -201,18 +202,56 @@ def test_a_change_while_a_plan_is_made_leaves_no_footing(place: Place, monkeypat
         leave(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(footing, "leave", late)
-    for name in ("a word of a prompt", "an included file", "a picture", "the lockfile", "no lockfile",
-                 "settings of the project", "a ledger", "a file of the program"):
-        change = CHANGES[name]
+    assert place.full()[1] == NOTHING[1]
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_while_a_plan_is_made_is_noticed(name: str, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.at_once()
+    after_reading(place, monkeypatch, CHANGES[name])
+    found = place.at_once()
+    if name in ("the clips' folder is a link", "the folder above is a link"):  # to where the same clips are
+        assert found is None or place.said(found) == place.full()
+    else:
+        assert found is None
+
+
+def test_a_folder_of_clips_that_leaves_the_repository_while_a_plan_is_made_is_noticed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaves(place: Place) -> None:
+        (place.folder / "renders").rename(place.folder.parent / "renders")
+        (place.folder / "renders").symlink_to(place.folder.parent / "renders")
+
+    place.at_once()
+    after_reading(place, monkeypatch, leaves)
+    assert place.at_once() is None
+
+
+def test_a_plan_with_something_to_do_leaves_no_footing(place: Place) -> None:
+    for name in ("a word of a prompt", "a clip is gone", "a ledger"):
+        CHANGES[name](place)
         place.clocks.wait(60)
         place.at_once()
-        place.full()
-        place.write("test.yaml", MANIFEST)
-        assert place.at_once() is None, name
+        assert "Plan: " in place.full()[1]
+        assert place.at_once() is None
+
+
+def test_what_is_changed_and_changed_back_while_a_plan_is_made_leaves_no_footing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del place.environ["MANIFEST_RUNNER_FRAMES"]
+    place.write("manifest-runner.toml", 'frames = "inline"')
+    place.clocks.wait(60)
+    place.at_once()
+    place.remove("manifest-runner.toml")
+    after_reading(place, monkeypatch, lambda place: place.write("manifest-runner.toml", 'frames = "inline"'))
+    assert place.at_once() is None, "it would say again what is so no more"
 
 
 def test_a_clock_that_is_set_while_a_plan_is_made_leaves_no_footing(place: Place) -> None:
-    for seconds in (-3600, 3600):
+    for seconds in (3600, -3600):
         place.at_once()
         place.clocks.step(seconds)
         assert place.full() == NOTHING
@@ -312,6 +351,16 @@ def test_what_was_looked_at_first_is_what_the_plan_was_made_of(place: Place) -> 
     assert place.at_once(arguments) is None
     assert place.full(arguments) == NOTHING
     assert not (place.folder / ".manifest-runner" / "footings").exists()
+
+
+def test_a_manifest_that_the_lockfile_names_is_looked_for_each_time(place: Place) -> None:
+    place.write("test.lock.json", place.lock.replace("test.yaml", "else.yaml"))
+    place.clocks.wait(60)
+    place.at_once()
+    assert place.full() == NOTHING
+    assert place.at_once() is None
+    place.write("else.yaml", MANIFEST)
+    assert place.full()[0] == 2
 
 
 def test_only_so_many_footings_are_kept(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,11 +470,12 @@ def touched(place: Place) -> Iterator[str]:
     trace = place.folder.parent / "trace"
     env = {**environment(place.folder), **place.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-P", "-m", "manifest_runner", *ARGUMENTS]  # -P: the folder is none of Python's own
-    ran = subprocess.run(["strace", "-f", "-qq", "-e", "trace=%file", "-o", trace, *command], cwd=place.folder, env=env,
+    ran = subprocess.run(["strace", "-f", "-qq", "-y", "-e", "trace=%file", "-o", trace, *command], cwd=place.folder, env=env,
                          capture_output=True, text=True, check=True)
     assert (ran.stdout, ran.stderr) == NOTHING[1:]
     calls = [line for line in trace.read_text().splitlines() if "execve(" not in line and " resumed>" not in line]
-    for path in sorted({found[1] for line in calls if (found := re.search(r'"([^"]*)"', line))}):
+    found = [found for line in calls if (found := re.search(r'(?:<(/[^>]*)>, )?"([^"]*)"', line))]
+    for path in sorted({Path(call[1] or "", call[2]) for call in found}):
         whole = Path(os.path.normpath(place.folder / path))
         if whole.is_relative_to(place.folder):
             yield whole.relative_to(place.folder).as_posix()
