@@ -15,7 +15,7 @@ def main() -> None:
     from manifest_runner.cli.outputs import mend  # whoever imports this module keeps their outputs as they are
 
     mend()
-    if sys.argv[1:2] == ["plan"]:
+    if sys.argv[1:2] in (["plan"], ["render"]):
         from manifest_runner.cli.footing import say_at_once  # before anything that is heavy: it may be all that is needed
 
         if (code := say_at_once(sys.argv[1:])) is not None:

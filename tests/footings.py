@@ -14,8 +14,8 @@ from unittest import mock
 
 from PIL import Image
 
-from manifest_runner.adapters.ground import Machine
 from manifest_runner.adapters.ledger import SqliteLedger
+from manifest_runner.adapters.signs import Machine
 from manifest_runner.adapters.state import StateFolder
 from manifest_runner.cli import footing
 from manifest_runner.cli.main import run

@@ -127,8 +127,8 @@ def test_a_plan_that_is_known_to_have_nothing_to_do_imports_next_to_nothing(tmp_
     assert set(ran.stderr.split()) <= {
         "__future__", "errno", "gc", "_blake2", "manifest_runner", "manifest_runner.__main__", "manifest_runner.cli",
         "manifest_runner.cli.outputs", "manifest_runner.cli.footing", "manifest_runner.adapters",
-        "manifest_runner.adapters.ground", "manifest_runner.adapters.footing", "manifest_runner.core",
-        "manifest_runner.core.footing", "manifest_runner.views", "manifest_runner.views.nothing",
+        "manifest_runner.adapters.ground", "manifest_runner.adapters.signs", "manifest_runner.adapters.footing",
+        "manifest_runner.core", "manifest_runner.core.footing", "manifest_runner.views", "manifest_runner.views.nothing",
     }
 
 

@@ -16,13 +16,14 @@ import _thread
 import os
 import stat
 
-from manifest_runner.adapters.ground import Doubt, Ground, content_of, digest_of, digest_of_sizes, sizes_in
+from manifest_runner.adapters.signs import Doubt, content_of, digest_of, digest_of_sizes, sizes_in
 from manifest_runner.core.footing import LARGEST, SECOND, Footing, Read, dump, is_settled, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as in `ground`
     from collections.abc import Callable
 
+    from manifest_runner.adapters.ground import Ground
     from manifest_runner.core.footing import Sign
 
 MOST = 64

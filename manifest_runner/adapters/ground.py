@@ -4,9 +4,7 @@ folder with its ledger, and git's word on that. Looked at twice, before a plan a
 Laws
 - Everything that counts is looked for by this module's own knowledge. Nothing that lies on disk tells it where to look.
 - What is small is read; of what is large, or only stands for something, the file system's own signs are taken.
-- A doubt is a doubt: an error, a file that is no file, a system whose signs mean something else end in `Doubt`.
-- It stands before everything else that a quick plan does. No `pathlib`, `typing`, `hashlib`, `contextlib`: any of them takes as
-  long as all that is looked at here.
+- It stands before everything else that a quick plan does, as `signs` says.
 """
 
 from __future__ import annotations
@@ -14,23 +12,20 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import time
-
-try:
-    from _blake2 import blake2b  # hashlib would load OpenSSL, which takes 3 ms
-except ImportError:  # another Python than CPython
-    from hashlib import blake2b
 
 from manifest_runner import __version__
+from manifest_runner.adapters.signs import LOOKING, NOFOLLOW, Doubt, Machine, content_of, digest_of, new_digest
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # `typing` itself takes 8 ms
+if TYPE_CHECKING:  # as in `signs`
     from collections.abc import Iterator, Mapping, Sequence
 
     from manifest_runner.core.footing import Sign
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STATE_VARIABLE = "MANIFEST_RUNNER_STATE"
+KEY_VARIABLE = "TRINETRA_API_KEY"
+NOTES = ".manifest-runner-job-"
+"""How the names of notes begin (`rescue`)."""
 STATE = ".manifest-runner"
 TAG = "CACHEDIR.TAG"
 DRAFT = "draft"
@@ -40,38 +35,10 @@ FOLDER = "footings"
 SETTINGS = ("manifest-runner.toml", "pyproject.toml")
 VARIABLES = ("MANIFEST_RUNNER_", "_MANIFEST_RUNNER_", "PYTHON")
 """How the names of variables begin that count; and those that are called so:"""
-MORE_VARIABLES = ("HOME", "XDG_CONFIG_HOME", "PATH", "USERPROFILE", "SYSTEMROOT", "TMPDIR")
+MORE_VARIABLES = ("HOME", "XDG_CONFIG_HOME", "PATH", "USERPROFILE", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
 
 SMALL = 1024 * 1024
 """Bytes up to which a file is read rather than trusted by its signs."""
-
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-
-
-class Doubt(Exception):
-    """Something cannot be told from something else: a plan has to be made in full."""
-
-
-class Machine:
-    """What the machine says of time, and where this program lies on it. Tests have others, whose clocks are set, and whose file
-    systems tell little."""
-
-    def __init__(self) -> None:
-        self.package = PACKAGE
-        self.paths = tuple(sys.path)
-
-    def wall(self) -> int:
-        """Nanoseconds since 1970."""
-        return time.time_ns()
-
-    def steady(self) -> int:
-        """Nanoseconds of a clock that nobody sets."""
-        return time.monotonic_ns()
-
-    def sign(self, facts: os.stat_result) -> Sign:
-        """What a file system says of a file."""
-        return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
 class Ground:
@@ -118,6 +85,8 @@ def survey(arguments: Sequence[str], environ: Mapping[str, str], machine: Machin
     _settings(found, root, environ)
     _git(found, root, environ)
     _ledger(found, ledger)
+    if arguments[0] == "render":
+        _run(found, environ, (state, folder))
     _program(found)
     return Ground(found, manifest=manifest, draft=draft, folder=folder, root=root, state=state, ledger=ledger,
                   file=os.path.join(part, FOLDER, key[:32]), began=began, ticks=ticks)
@@ -134,34 +103,13 @@ def repository_of(folder: str) -> str:
     return at
 
 
-def content_of(path: str, most: int, *, links: bool = False) -> tuple[bytes | None, os.stat_result]:
-    """The bytes of a regular file, None where there are more than `most`, and what was said of it before they were read. Raises
-    `Doubt` for what is none, and `OSError`."""
-    descriptor = os.open(path, _FLAGS | (0 if links else _NOFOLLOW))
-    try:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise Doubt(f"{path} is not a regular file")
-        content = os.read(descriptor, most + 1) if facts.st_size <= most else None
-        while content is not None and len(content) <= most and (more := os.read(descriptor, most + 1)):
-            content += more  # one call may bring less than all
-        return content if content is None or len(content) <= most else None, facts
-    finally:
-        os.close(descriptor)
-
-
-def digest_of(data: bytes) -> str:
-    """A digest by which two contents are told apart."""
-    return blake2b(data, digest_size=32).hexdigest()
-
-
 class _Survey:
     """What was found so far."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.standing = blake2b(digest_size=32)
-        self.exact = blake2b(digest_size=32)
+        self.standing = new_digest()
+        self.exact = new_digest()
         self.changes: set[tuple[int, int]] = set()
         self.installed: set[int] = set()
 
@@ -270,11 +218,24 @@ def _ledger(found: _Survey, path: str) -> None:
     except FileNotFoundError:
         return
     found.lies_at(f"{path}-wal")
-    descriptor = os.open(f"{path}-shm", _FLAGS | _NOFOLLOW)
+    descriptor = os.open(f"{path}-shm", LOOKING | NOFOLLOW)
     try:
         found.words(os.read(descriptor, 48).hex())
     finally:
         os.close(descriptor)
+
+
+def _run(found: _Survey, environ: Mapping[str, str], places: Sequence[str]) -> None:
+    """What counts for a run besides: whose jobs the ledger is asked about, and that no earlier run has left a note of a job,
+    which would be taken back first."""
+    found.words(digest_of(environ.get(KEY_VARIABLE, "").encode("utf-8", "surrogateescape")))
+    named = [environ[name] for name in ("TMPDIR", "TEMP", "TMP") if environ.get(name)]
+    for place in (*places, *named, "/tmp", "/var/tmp", "/usr/tmp", "."):  # noqa: S108 - where `tempfile` looks
+        try:
+            if any(name.startswith(NOTES) for name in os.listdir(place)):
+                raise Doubt("there is a note of a job")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
 
 
 def _program(found: _Survey) -> None:
@@ -308,26 +269,3 @@ def _tree(package: str) -> Iterator[tuple[str, os.stat_result]]:
 
 def _name(entry: os.DirEntry[str]) -> str:
     return entry.name
-
-
-def sizes_in(folder: str) -> dict[str, int]:
-    """The size of every regular file in a folder, links not followed; nothing where it cannot be listed."""
-    try:
-        if os.stat not in os.supports_dir_fd or os.listdir not in os.supports_fd:
-            with os.scandir(folder) as entries:
-                return {entry.name: entry.stat(follow_symlinks=False).st_size
-                        for entry in entries if entry.is_file(follow_symlinks=False)}
-        descriptor = os.open(folder, _FLAGS)  # by names in the open folder: a fifth quicker with ten thousand clips
-        try:
-            found = [(name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)) for name in os.listdir(descriptor)]
-        finally:
-            os.close(descriptor)
-    except OSError:
-        return {}
-    return {name: facts.st_size for name, facts in found if stat.S_ISREG(facts.st_mode)}
-
-
-def digest_of_sizes(sizes: Mapping[str, int]) -> str:
-    """A digest of what a folder holds."""
-    names = sorted(sizes)
-    return digest_of("\0".join([*names, "", *map(str, map(sizes.__getitem__, names))]).encode("utf-8", "surrogateescape"))

@@ -11,7 +11,8 @@ import os
 import sys
 
 from manifest_runner.adapters import footing as files
-from manifest_runner.adapters.ground import Doubt, Ground, Machine, content_of, digest_of_sizes, survey
+from manifest_runner.adapters.ground import Ground, survey
+from manifest_runner.adapters.signs import Doubt, Machine, content_of, digest_of_sizes
 from manifest_runner.core.footing import Footing, Listed, Read
 from manifest_runner.views.nothing import nothing_to_do
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from manifest_runner.adapters.ground import sizes_in
+from manifest_runner.adapters.signs import sizes_in
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.core.lifecycle import UNFINISHED
 from manifest_runner.core.model import (

@@ -18,8 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifest_runner.adapters import footing as files
-from manifest_runner.adapters.ground import Doubt, survey
+from manifest_runner.adapters import ground
+from manifest_runner.adapters.ground import NOTES, survey
 from manifest_runner.adapters.ledger import SqliteLedger
+from manifest_runner.adapters.secrets import KEY_VARIABLE
+from manifest_runner.adapters.settings import VARIABLES
+from manifest_runner.adapters.settings_files import project_files
+from manifest_runner.adapters.signs import Doubt
+from manifest_runner.adapters.state import StateFolder
 from manifest_runner.cli import footing
 from manifest_runner.ports import SpendingLimits
 from tests.cli.support import environment
@@ -451,6 +457,74 @@ def test_an_output_that_takes_nothing_is_told_as_ever() -> None:
         ran = subprocess.run([sys.executable, "-c", script], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (ran.returncode, ran.stderr.splitlines()[0]) == (
         2, "error: standard output cannot be written: No space left on device")
+
+
+# ── render ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+RENDER = ("render", "test.yaml")
+KEY = "trk_" + "k" * 28
+
+
+@pytest.fixture
+def paid(place: Place) -> Place:
+    """A show whose clips are paid for, in an environment with a key."""
+    place.environ.update(TRINETRA_API_KEY=KEY, TMPDIR=str(place.folder / "home"))
+    return place
+
+
+def test_a_render_with_nothing_to_do_is_said_again_word_for_word(paid: Place) -> None:
+    found = paid.rest(RENDER)
+    assert paid.said(found, RENDER) == paid.full(RENDER) == NOTHING
+    assert KEY not in left(paid).read_text()
+
+
+@pytest.mark.parametrize("change", [
+    lambda place: place.environ.update(TRINETRA_API_KEY="other"),
+    lambda place: place.environ.pop("TRINETRA_API_KEY"),
+    lambda place: place.environ.update(MANIFEST_RUNNER_BASE_URL="https://elsewhere.example"),
+    lambda place: place.write(f".manifest-runner/{NOTES}1-2.json", "{}"),
+    lambda place: place.write(f"{NOTES}1-2.json", "{}"),
+    lambda place: place.write(f"home/{NOTES}1-2.json", "{}"),
+    lambda place: place.write("test.lock.json", place.lock + " "),
+    lambda place: place.remove("renders/test/B_t1.mp4"),
+], ids=["key", "no key", "gateway", "note", "note beside the manifest", "note in the temporary folder", "lockfile", "clip"])
+def test_what_a_run_stands_on_besides_is_noticed(change: Change, paid: Place) -> None:
+    paid.rest(RENDER)
+    change(paid)
+    assert paid.at_once(RENDER) is None
+
+
+@pytest.mark.parametrize("more", [("--json",), ("--depfile", "test.d"), ("--plan", "plan.json"), ("--key-file", "key"),
+                                  ("--listen", "127.0.0.1:8090", "--callback-url", "https://hooks.example/x")])
+def test_a_render_that_does_more_than_look_is_made_each_time(more: tuple[str, ...], paid: Place) -> None:
+    paid.write("key", KEY)
+    assert paid.full(("plan", "test.yaml", "--out", "plan.json"))[0] == 0
+    paid.clocks.wait(60)
+    assert paid.at_once((*RENDER, *more)) is None
+    code, out, err = paid.full((*RENDER, *more))
+    assert code == 0, out + err
+    assert paid.at_once((*RENDER, *more)) is None
+
+
+def test_a_render_that_catches_the_lockfile_up_leaves_nothing_and_the_next_one_does(paid: Place) -> None:
+    paid.write("test.lock.json", paid.lock.replace('"duration": 5.0', '"duration": 9.0'))
+    paid.clocks.wait(60)
+    assert paid.at_once(RENDER) is None
+    assert "look at" in paid.full(RENDER)[2]
+    paid.clocks.edited(paid.folder / "test.lock.json")
+    assert (paid.folder / "test.lock.json").read_text().count("9 s long") == 2, "the verdict is written down"
+    assert not (paid.folder / ".manifest-runner" / "footings").exists()
+    found = paid.rest(RENDER)
+    assert paid.said(found, RENDER) == paid.full(RENDER)
+
+
+def test_names_that_are_known_twice_are_the_same() -> None:
+    """What a quick plan looks for it knows by itself."""
+    assert ground.KEY_VARIABLE == KEY_VARIABLE
+    assert VARIABLES["state-dir"] == ground.STATE_VARIABLE
+    state = StateFolder(Path(ground.STATE), draft=True)
+    assert state.ledger == Path(ground.STATE, ground.DRAFT, ground.LEDGER)
+    assert [path.name for path in project_files(Path())] == [*ground.SETTINGS]
 
 
 # ── against the full plan ─────────────────────────────────────────────────────────────────────────────────────────────

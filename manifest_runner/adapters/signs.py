@@ -1,0 +1,103 @@
+"""What a file system says of files, read or looked at, for whoever must be done before anything heavy is imported.
+
+Laws
+- What is no regular file is never read, and nothing is waited for.
+- A doubt is a doubt: whatever cannot be told from something else is a `Doubt`, and nobody guesses.
+- No `pathlib`, `typing`, `hashlib`, `contextlib`: each takes as long to import as a quick plan takes for all that it looks at.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+
+try:
+    from _blake2 import blake2b  # hashlib would load OpenSSL, which takes 3 ms
+except ImportError:  # another Python than CPython
+    from hashlib import blake2b
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` itself takes 8 ms
+    from collections.abc import Mapping
+
+    from manifest_runner.core.footing import Sign
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+LOOKING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class Doubt(Exception):
+    """Something cannot be told from something else: a plan has to be made in full."""
+
+
+class Machine:
+    """What the machine says of time, and where this program lies on it. Tests have others, whose clocks are set, and whose file
+    systems tell little."""
+
+    def __init__(self) -> None:
+        self.package = PACKAGE
+        self.paths = tuple(sys.path)
+
+    def wall(self) -> int:
+        """Nanoseconds since 1970."""
+        return time.time_ns()
+
+    def steady(self) -> int:
+        """Nanoseconds of a clock that nobody sets."""
+        return time.monotonic_ns()
+
+    def sign(self, facts: os.stat_result) -> Sign:
+        """What a file system says of a file."""
+        return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
+
+def content_of(path: str, most: int, *, links: bool = False) -> tuple[bytes | None, os.stat_result]:
+    """The bytes of a regular file, None where there are more than `most`, and what was said of it before they were read. Raises
+    `Doubt` for what is none, and `OSError`."""
+    descriptor = os.open(path, LOOKING | (0 if links else NOFOLLOW))
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise Doubt(f"{path} is not a regular file")
+        content = os.read(descriptor, most + 1) if facts.st_size <= most else None
+        while content is not None and len(content) <= most and (more := os.read(descriptor, most + 1)):
+            content += more  # one call may bring less than all
+        return content if content is None or len(content) <= most else None, facts
+    finally:
+        os.close(descriptor)
+
+
+def digest_of(data: bytes) -> str:
+    """A digest by which two contents are told apart."""
+    return new_digest(data).hexdigest()
+
+
+def new_digest(data: bytes = b"") -> blake2b:
+    """One that more can be added to."""
+    return blake2b(data, digest_size=32)
+
+
+def sizes_in(folder: str) -> dict[str, int]:
+    """The size of every regular file in a folder, links not followed; nothing where it cannot be listed."""
+    try:
+        if os.stat not in os.supports_dir_fd or os.listdir not in os.supports_fd:
+            with os.scandir(folder) as entries:
+                return {entry.name: entry.stat(follow_symlinks=False).st_size
+                        for entry in entries if entry.is_file(follow_symlinks=False)}
+        descriptor = os.open(folder, LOOKING)  # by names in the open folder: a fifth quicker with ten thousand clips
+        try:
+            found = [(name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)) for name in os.listdir(descriptor)]
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return {}
+    return {name: facts.st_size for name, facts in found if stat.S_ISREG(facts.st_mode)}
+
+
+def digest_of_sizes(sizes: Mapping[str, int]) -> str:
+    """A digest of what a folder holds."""
+    names = sorted(sizes)
+    return digest_of("\0".join([*names, "", *map(str, map(sizes.__getitem__, names))]).encode("utf-8", "surrogateescape"))
