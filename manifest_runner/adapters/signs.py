@@ -62,9 +62,9 @@ def content_of(path: str, most: int, *, links: bool = False) -> tuple[bytes | No
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise Doubt(f"{path} is not a regular file")
-        content = os.read(descriptor, most + 1) if facts.st_size <= most else None
+        content = os.read(descriptor, facts.st_size + 1) if facts.st_size <= most else None
         while content is not None and len(content) <= most and (more := os.read(descriptor, most + 1)):
-            content += more  # one call may bring less than all
+            content += more  # one call may bring less than all, and a file may grow
         return content if content is None or len(content) <= most else None, facts
     finally:
         os.close(descriptor)

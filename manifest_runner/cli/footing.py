@@ -1,8 +1,9 @@
-"""`plan` where nothing has changed since one that found nothing to do: known before anything heavy is imported.
+"""`plan` and `render` where nothing has changed since one that found nothing to do: known before anything heavy is imported.
 
 Laws
-- It says what the full plan would say, or nothing at all. Any doubt, any error, any other way of asking: the full plan.
-- A plan leaves a footing where it has nothing to do, and all that it has said is a line of counting and lines without colours.
+- They say what they would say in full, or nothing at all. Any doubt, any error, any other way of asking: in full.
+- A footing is left by a plan with nothing to do that has said a line of counting and lines without colours, and by a run that
+  has done no more than to look.
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ if TYPE_CHECKING:  # `typing` takes as long as half of all this
     from manifest_runner.cli.planner import Planned
     from manifest_runner.cli.project import Project, Show
 
-LARGEST_LOCKFILE = 256 * 1024 * 1024
-
 _begun: list[tuple[Sequence[str], Ground]] = []
+"""What this process was asked, and what was so when it was: a process is asked once."""
 
 
 def say_at_once(arguments: Sequence[str]) -> int | None:
@@ -136,11 +136,13 @@ def _shown(manifest: str, asked: str) -> str:
 def _lockfile(ground: Ground, project: Project, planned: Planned) -> Read:
     from hashlib import sha256  # as above
 
+    from manifest_runner.adapters.lockwriter import LARGEST
+
     name = project.lock_path.name
     place = os.path.join(ground.folder, name)
     if planned.lockfile.manifest not in ("", project.path.name):
         raise Doubt("the lockfile names another manifest, which was looked for")
-    content, facts = content_of(place, LARGEST_LOCKFILE)
+    content, facts = content_of(place, LARGEST)
     text = (content or b"").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if planned.plan.basis["lockfile"] != f"sha256:{sha256(text).hexdigest()}":
         raise Doubt("the lockfile is not as it was read")
