@@ -114,10 +114,10 @@ class Rendering:
                 self._check_saved(planned.plan)
             plan, last = self._round(planned.plan)
             if plan.is_empty:
-                behind = catch_up(self.project, planned)
+                catch_up(self.project, planned)
                 if number == 0:
                     said = self._nothing_to_do(plan, show)
-                    if not behind and self._may_be_known(show):
+                    if self._may_be_known(show):  # and only where there was nothing to catch up with, see `footing`
                         footing.leave(self.project, show, planned, said)
                 return code
             self._approve(plan, show)
