@@ -16,7 +16,7 @@ import _thread
 import os
 import stat
 
-from manifest_runner.adapters.signs import Doubt, content_of, digest_of, digest_of_sizes, sizes_in
+from manifest_runner.adapters.signs import Doubt, content_of, digest_at, digest_of, digest_of_sizes, sizes_in
 from manifest_runner.core.footing import LARGEST, SECOND, Footing, Read, dump, is_settled, load
 
 TYPE_CHECKING = False
@@ -145,8 +145,7 @@ def _left(ground: Ground) -> Footing | None:
 def _is_same(read: Read, ground: Ground) -> bool:
     if read.sign is not None and ground.machine.sign(os.lstat(read.place)) == read.sign:
         return True
-    content, _ = content_of(read.place, read.size)
-    return content is not None and digest_of(content) == read.digest
+    return digest_at(read.place, read.size) == read.digest
 
 
 def _check_times(ground: Ground, footing: Footing, written: Sign) -> None:

@@ -621,7 +621,7 @@ EDITS = {**MENDS, **HARMS}
 @given(st.lists(st.tuples(st.one_of(st.sampled_from([*MENDS]), st.sampled_from([*MENDS, *HARMS])),
                           st.sampled_from([0, 0, 0.1, 1.9, 5, -600]), st.sampled_from(["plan", "rest", ""])), max_size=12),
        st.sampled_from([4_000_000, 1_500_000_000]))
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_whatever_happened_what_is_said_at_once_is_what_the_full_plan_says(steps: list[tuple[str, float, str]],
                                                                            grain: int) -> None:
     """Each step is an edit, seconds that pass after it or by which the clock is set back, and whether a plan follows, and then
