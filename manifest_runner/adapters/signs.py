@@ -68,15 +68,16 @@ def content_of(path: str, most: int, *, links: bool = False) -> tuple[bytes | No
         os.close(descriptor)
 
 
-def digest_at(path: str, size: int) -> str | None:
-    """`digest_of` the content of a regular file, None where that is longer or shorter than `size`. Raises as `content_of`."""
+def digest_at(path: str, size: int) -> str:
+    """`digest_of` the content of a regular file that should have this `size`; a longer one is not read to its end. Raises as
+    `content_of`."""
     descriptor, _ = _open(path, NOFOLLOW)
     try:
         digest, left = new_digest(), size
         while left >= 0 and (part := os.read(descriptor, _PART)):
             digest.update(part)
             left -= len(part)
-        return None if left else digest.hexdigest()
+        return digest.hexdigest()
     finally:
         os.close(descriptor)
 

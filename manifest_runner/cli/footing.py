@@ -100,8 +100,6 @@ def _has_git() -> bool:
 def _footing(ground: Ground, project: Project, show: Show, planned: Planned, said: Sequence[str]) -> Footing:
     """What the plan stood on. Raises `Doubt` where something is not as the plan has read it."""
     missing = [asked for asked, place in project.files.reads.items() if place is None]
-    if any((project.files.folder / asked).exists() for asked in missing):
-        raise Doubt("something that could not be read is there")
     for asked in planned.listed:  # it may be a link since it was listed: into the repository, and nowhere else
         project.files.check_folder(asked)
     folders = [Listed(asked=asked, place=os.path.realpath(project.files.folder / asked), digest=digest_of_sizes(sizes))
