@@ -16,7 +16,7 @@ import _thread
 import os
 import stat
 
-from manifest_runner.adapters.signs import Doubt, content_of, digest_at, digest_of, digest_of_sizes, sizes_in
+from manifest_runner.adapters.signs import Doubt, content_of, digest_at, digest_of, digest_of_sizes, facts_of, sizes_in
 from manifest_runner.core.footing import LARGEST, SECOND, Footing, Read, dump, is_settled, load
 
 TYPE_CHECKING = False
@@ -143,7 +143,7 @@ def _left(ground: Ground) -> Footing | None:
 
 
 def _is_same(read: Read, ground: Ground) -> bool:
-    if read.sign is not None and ground.machine.sign(os.lstat(read.place)) == read.sign:
+    if read.sign is not None and ground.machine.sign(facts_of(read.place)) == read.sign:
         return True
     return digest_at(read.place, read.size) == read.digest
 

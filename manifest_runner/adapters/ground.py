@@ -10,11 +10,10 @@ Laws
 from __future__ import annotations
 
 import os
-import stat
 import sys
 
 from manifest_runner import __version__
-from manifest_runner.adapters.signs import LOOKING, NOFOLLOW, Doubt, Machine, content_of, digest_of, new_digest
+from manifest_runner.adapters.signs import LOOKING, NOFOLLOW, Doubt, Machine, content_of, digest_of, facts_of, new_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as in `signs`
@@ -139,9 +138,7 @@ class _Survey:
 
     def lies_at(self, path: str) -> None:
         """A regular file that is there, by its sign alone. Raises `FileNotFoundError`."""
-        facts = os.lstat(path)
-        if not stat.S_ISREG(facts.st_mode):
-            raise Doubt(f"{path} is not a regular file")
+        facts = facts_of(path)
         self.words(path)
         self.sign(facts)
 

@@ -82,6 +82,14 @@ def digest_at(path: str, size: int) -> str:
         os.close(descriptor)
 
 
+def facts_of(path: str) -> os.stat_result:
+    """What is said of a regular file that is opened for it: over a network, that of one which is not may be some seconds old.
+    Raises as `content_of`."""
+    descriptor, facts = _open(path, NOFOLLOW)
+    os.close(descriptor)
+    return facts
+
+
 def _open(path: str, flags: int) -> tuple[int, os.stat_result]:
     descriptor = os.open(path, LOOKING | flags)
     facts = os.fstat(descriptor)
