@@ -15,12 +15,17 @@ def main() -> None:
     from manifest_runner.cli.outputs import mend  # whoever imports this module keeps their outputs as they are
 
     mend()
-    from manifest_runner.adapters.confined_start import start_ahead  # as early as can be: it starts while we import the rest
-
-    start_ahead(sys.argv[1:])
     import gc
 
     gc.disable()  # a command is short-lived and builds large trees; the collector would only walk them (render turns it on)
+    if sys.argv[1:2] in (["plan"], ["render"]):
+        from manifest_runner.cli.footing import say_at_once  # before anything that is heavy: it may be all that is needed
+
+        if (code := say_at_once(sys.argv[1:])) is not None:
+            sys.exit(code)
+    from manifest_runner.adapters.confined_start import start_ahead  # as early as can be: it starts while we import the rest
+
+    start_ahead(sys.argv[1:])
     from manifest_runner.cli.main import run  # here, so that --version imports no click
 
     sys.exit(run(sys.argv[1:]))

@@ -12,6 +12,8 @@ import click
 import pytest
 
 from manifest_runner.cli.main import COMMANDS, module_of
+from tests.cli.support import environment
+from tests.footings import Place
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "manifest_runner"
@@ -105,6 +107,29 @@ def test_looking_imports_no_network_no_event_loop_and_no_terminal_library(
     )
     (tmp_path / "list.csv").write_text("shot,description,duration\n1,{{ a }},40s\n")
     assert not loaded_by(*command, cwd=tmp_path) & HEAVY
+
+
+def test_a_plan_that_is_known_to_have_nothing_to_do_imports_next_to_nothing(tmp_path: Path) -> None:
+    """What it takes is the start of the interpreter and these; `typing` alone would be half of that again."""
+    place = Place(tmp_path / "show")
+    code = (
+        "import sys; before = set(sys.modules); sys.argv[1:] = ['plan', 'test.yaml']\n"
+        "{}from manifest_runner.__main__ import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "sys.stderr.write(' '.join(set(sys.modules) - before))"
+    )
+    trusting = "import manifest_runner.core.footing as footing; footing.MARGIN = -10**15\n"  # what was written just now
+    env = {**environment(place.folder), **place.environ}
+    for first in (trusting, ""):
+        ran = subprocess.run([sys.executable, "-c", code.format(first)], cwd=place.folder, env=env, capture_output=True,
+                             text=True, timeout=60, check=True)
+        assert ran.stdout == "Nothing to do: 2 kept. 0 credits.\n"
+    assert set(ran.stderr.split()) <= {
+        "__future__", "errno", "gc", "_blake2", "manifest_runner", "manifest_runner.__main__", "manifest_runner.cli",
+        "manifest_runner.cli.outputs", "manifest_runner.cli.footing", "manifest_runner.adapters",
+        "manifest_runner.adapters.ground", "manifest_runner.adapters.signs", "manifest_runner.adapters.footing",
+        "manifest_runner.core", "manifest_runner.core.footing", "manifest_runner.views", "manifest_runner.views.nothing",
+    }
 
 
 def test_http_is_known_to_few() -> None:

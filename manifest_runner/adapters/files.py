@@ -39,24 +39,29 @@ def repository_of(folder: Path) -> Path:
 
 
 class RepositoryFiles:
-    """`ports.Files`: what the manifest at `manifest` may read."""
+    """`ports.Files`: what the manifest at `manifest` may read. `reads` are the paths that were asked for, and where each of
+    them led; None where nothing came of it."""
 
     def __init__(self, manifest: Path) -> None:
         self.folder = manifest.parent.resolve()
         self.root = repository_of(self.folder)
+        self.reads: dict[str, Path | None] = {}
 
     def read(self, path: str) -> bytes:
         """Bytes of a file, `path` being relative to the manifest's folder.
 
         Raises `UsageError` where it is missing, too large, not a regular file, or not in the repository.
         """
+        self.reads[path] = None
         resolved = self._inside(path)
         try:
-            return read_regular(resolved, LARGEST_INPUT)  # links are resolved: one put there since is not followed
+            content = read_regular(resolved, LARGEST_INPUT)  # links are resolved: one put there since is not followed
         except NotRegular as error:
             _refuse(path, str(error), error.code)
         except OSError as error:
             raise _unreadable(path, error) from None
+        self.reads[path] = resolved
+        return content
 
     def sha256(self, path: str) -> str:
         """sha256 of a file's bytes, in hex. Raises as `read` does."""

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from manifest_runner.adapters.answers import is_job_id
 from manifest_runner.adapters.files import sync_folder, why_not_private
+from manifest_runner.adapters.ground import NOTES
 from manifest_runner.core.model import ExternalTaskId, JobId
 from manifest_runner.ports import Note
 
@@ -35,7 +36,7 @@ class RescueFiles:
 
     def __init__(self, *, account: str, ledger: Path, places: Sequence[Path], say: Callable[[str], None]) -> None:
         digest = hashlib.sha256(f"{account}\0{ledger.resolve()}".encode()).hexdigest()[:16]
-        self._prefix = f".manifest-runner-job-{digest}-"
+        self._prefix = f"{NOTES}{digest}-"
         self._places = places
         self._say = say
 

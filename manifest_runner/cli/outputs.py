@@ -10,11 +10,11 @@ from __future__ import annotations
 import errno
 import io
 import os
-import select
 import sys
-from typing import Any, TextIO
 
-from manifest_runner.errors import UsageError
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # every command passes here, and `typing` takes as long as half of a quick plan
+    from typing import Any, TextIO
 
 
 def mend() -> None:
@@ -55,11 +55,15 @@ class _Output(io.FileIO):
                 written = super().write(data)
                 if written is not None:
                     return written
+                import select  # as above
+
                 select.select([], [self], [])  # somebody has made it one that does not wait: results are waited for
             return len(data)
         except OSError as error:
             self._broken = True
             if error.errno in (errno.EPIPE, errno.EINVAL):  # the second is what Windows says of a pipe
                 return len(data)
+            from manifest_runner.errors import UsageError  # as above
+
             raise UsageError(f"standard output cannot be written: {error.strerror}", code="output",
                              hint="what was to be done is done; the same command shows it again") from None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from manifest_runner.adapters.signs import sizes_in
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.core.lifecycle import UNFINISHED
 from manifest_runner.core.model import (
@@ -30,11 +30,12 @@ Stored = tuple[ShotId, int, Fingerprint]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan and what it was made from."""
+    """A plan and what it was made from. `listed` are the folders that were looked into for clips, as they were."""
 
     plan: Plan
     lockfile: Lockfile
     jobs: Mapping[Where, Job]
+    listed: Mapping[str, Mapping[str, int]]
 
 
 def plan_project(project: Project, show: Show, *, only: Collection[str] = (), account: str | None = None,
@@ -50,11 +51,12 @@ def plan_project(project: Project, show: Show, *, only: Collection[str] = (), ac
         jobs = {where: job for where, job in jobs.items() if job.state not in UNFINISHED}
         entries = {where: entry for where, entry in lockfile.entries.items() if entry.state not in UNFINISHED}
         lockfile = replace(lockfile, entries=entries)
+    listed: dict[str, Mapping[str, int]] = {}
     world = World(lockfile=lockfile, jobs=jobs, stored=stored, known=known, pictures=show.pictures,
-                  file_state=file_states(project.files.folder))
+                  file_state=file_states(project.files.folder, listed))
     plan = make_plan(show.manifest, show.card, world, only=chosen(show.manifest, only) if only else None,
                      basis=project.basis(show, digest))
-    return Planned(plan=replace(plan, manifest=project.name), lockfile=lockfile, jobs=jobs)
+    return Planned(plan=replace(plan, manifest=project.name), lockfile=lockfile, jobs=jobs, listed=listed)
 
 
 def lagging(planned: Planned) -> dict[Where, LockEntry]:
@@ -127,28 +129,18 @@ def chosen(manifest: Manifest, only: Collection[str]) -> frozenset[ShotId]:
     return frozenset(ShotId(name) for name in only)
 
 
-def file_states(folder: Path) -> Callable[[str, Artifact], str]:
-    """How a clip's file stands: `present`, `missing`, or `changed` where its size is another. Each folder is listed once;
-    `verify` reads every byte."""
-    sizes: dict[str, dict[str, int]] = {}
+def file_states(folder: Path, listed: dict[str, Mapping[str, int]] | None = None) -> Callable[[str, Artifact], str]:
+    """How a clip's file stands: `present`, `missing`, or `changed` where its size is another. Each folder is listed once, into
+    `listed`; `verify` reads every byte."""
+    sizes = {} if listed is None else listed
 
     def state(place: str, artifact: Artifact) -> str:
         parent, _, name = place.rpartition("/")
         if parent not in sizes:
-            sizes[parent] = _sizes(folder / parent)
+            sizes[parent] = sizes_in(str(folder / parent))
         size = sizes[parent].get(name)
         if size is None:
             return "missing"
         return "present" if size == artifact.bytes else "changed"
 
     return state
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    """The size of every regular file in a folder, links not followed."""
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name: entry.stat(follow_symlinks=False).st_size
-                    for entry in entries if entry.is_file(follow_symlinks=False)}
-    except OSError:
-        return {}

@@ -15,7 +15,7 @@ import click
 
 from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular
-from manifest_runner.cli import session
+from manifest_runner.cli import footing, session
 from manifest_runner.cli.belonging import Run
 from manifest_runner.cli.planner import Planned, catch_up, plan_project
 from manifest_runner.cli.project import Project, Show
@@ -115,7 +115,11 @@ class Rendering:
             plan, last = self._round(planned.plan)
             if plan.is_empty:
                 catch_up(self.project, planned)
-                return self._nothing_to_do(plan, show) if number == 0 else code
+                if number == 0:
+                    said = self._nothing_to_do(plan, show)
+                    if self._may_be_known(show):  # and only where there was nothing to catch up with, see `footing`
+                        footing.leave(self.project, show, planned, said)
+                return code
             self._approve(plan, show)
             ended = self._carry_out(replace(planned, plan=plan), show)
             code = code or ended
@@ -159,25 +163,29 @@ class Rendering:
                             hint="nothing was submitted; render without --plan, then plan and review again",
                             next_commands=[command("status", self.project.shown)])
 
-    def _nothing_to_do(self, plan: Plan, show: Show) -> ExitCode:
+    def _may_be_known(self, show: Show) -> bool:
+        """Whether all that this run did was to find that there is nothing to do, so that the next one may know it."""
+        unasked = (self.asked.saved, self.asked.depfile, *map(self.project.settings.text, ("key-file", "listen")))
+        return not (show.warnings or self.asked.as_json) and all(value is None for value in unasked)
+
+    def _nothing_to_do(self, plan: Plan, show: Show) -> list[str]:
         """What is other than asked was told when it came home, and does not fail a run that has nothing to do with it; it is
-        said again."""
+        said again. Returns what was said besides."""
         takes = open_takes(plan, show.manifest)
         steps = decisions(self.project.shown, to_look_at=self._judging(takes))
+        said = [*([to_look_at(takes)] if takes else []), *self._steps_text(steps)]
         if self.asked.as_json:
             self.told.append({"takes": [], "charged": "0", "stopped": None, "to_look_at": to_look_at_dicts(takes),
                               "next": [step for step, _ in steps]})
         else:
             click.echo(summary(plan, show.card, priced=not self.project.draft))
-            if takes:
-                session.warn(to_look_at(takes))
-            self._say_steps(steps)
-        return ExitCode.DONE
+            for words in said:
+                session.warn(words)
+        return said
 
-    def _say_steps(self, steps: Sequence[Step]) -> None:
-        if not self.asked.quiet:
-            for step, why in steps:
-                session.warn(f"next: {safe(step)}{f'   ({why})' if why else ''}")
+    def _steps_text(self, steps: Sequence[Step]) -> list[str]:
+        """What is sensible to type, unless nobody wants to hear it."""
+        return [] if self.asked.quiet else [f"next: {safe(step)}{f'   ({why})' if why else ''}" for step, why in steps]
 
     def _judging(self, changes: Sequence[Change]) -> list[tuple[str, int]]:
         """Takes that a person may circle or retake; in a draft none, since the manifest is for the clips that are paid for."""
@@ -244,9 +252,8 @@ class Rendering:
                               "next": [step for step, _ in steps]})
         else:
             click.echo(report_text(report, show.card, draft=self.project.draft, missing=short))
-            if known:
-                session.warn(to_look_at(known))
-            self._say_steps(steps)
+            for words in [*([to_look_at(known)] if known else []), *self._steps_text(steps)]:
+                session.warn(words)
         return exit_code(report)
 
     def _steps(self, report: Report, plan: Plan, known: Sequence[Change]) -> list[Step]:

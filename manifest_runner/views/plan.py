@@ -12,6 +12,7 @@ from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.pricing import format_credits, format_total
 from manifest_runner.core.verdict import verdict_of
 from manifest_runner.core.worddiff import around_changes, word_diff
+from manifest_runner.views.nothing import nothing_to_do
 from manifest_runner.views.text import columns, safe
 
 SYMBOLS = {Action.CREATE: ("+", "green"), Action.REPLACE: ("~", "yellow"), Action.RESUME: (">", "cyan"),
@@ -81,7 +82,7 @@ def summary(plan: Plan, card: ModelCard, *, priced: bool = True) -> str:
     """`Plan: 3 to render, 9 kept, 1 dropped. 435 credits (₹435).`, or that there is nothing to do."""
     count = Counter(change.action for change in plan.changes)
     if plan.is_empty:
-        return f"Nothing to do: {count[Action.KEEP]} kept. {'0 credits.' if priced else 'A draft costs nothing.'}"
+        return nothing_to_do(count[Action.KEEP], priced=priced)
     parts = [f"{count[Action.CREATE] + count[Action.REPLACE]} to render"]
     parts += [f"{count[action]} {words}" for action, words in _COUNTED if count[action] or action is Action.KEEP]
     return f"Plan: {', '.join(parts)}. {f'{format_total(plan.total, card)}.' if priced else 'A draft costs nothing.'}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular, write_atomically
+from manifest_runner.cli import footing
 from manifest_runner.cli.options import manifest_argument, only_option, output_options, setting_options
 from manifest_runner.cli.planner import Planned, overruled, plan_project
 from manifest_runner.cli.project import Project, Show
@@ -24,6 +25,8 @@ from manifest_runner.views.status import to_look_at
 from manifest_runner.views.text import safe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from manifest_runner.views.markdown import Review
 
 _REVIEWS = ("markdown", "github")
@@ -71,30 +74,37 @@ def plan(manifest: str, only: tuple[str, ...], draft: bool, out: str | None, sty
         click.echo(plan_text(planned.plan, show.card, verbose=verbose, priced=not draft))
         if verbose and show.converted:
             click.echo(converted_text(show.converted), err=True)
-        if not quiet:
-            _say_what_to_look_at(planned, show, "" if draft else manifest)
-        other = overruled(planned)
-        if other is not None and not quiet:
-            click.echo(safe(other), err=True)
-        unreachable = frames_unreachable(project, show.manifest)
-        if unreachable is not None and not quiet:
-            click.echo(f"before it can be rendered: {safe(unreachable[0])}\n  hint: {safe(unreachable[1])}", err=True)
+        said = [] if quiet else [*_to_look_at(planned, show, "" if draft else manifest), *_doubts(project, show, planned)]
+        for words in said:
+            click.echo(words, err=True)
         if style == "github":
             from manifest_runner.cli.ci import publish  # as above
 
             publish(project, _review(project, show, planned), out or "")
         if out is not None and not quiet:
             click.echo(f"saved; carry it out with: {safe(command('render', manifest, '--plan', out))}", err=True)
+        if planned.plan.is_empty and not show.warnings and (style, out, verbose) == ("text", None, False):
+            footing.leave(project, show, planned, said)
     return 2 if exit_code and not planned.plan.is_empty else 0
 
 
-def _say_what_to_look_at(planned: Planned, show: Show, manifest: str) -> None:
+def _to_look_at(planned: Planned, show: Show, manifest: str) -> Iterator[str]:
     """Clips in the cut that are other than asked, and what may be typed about them where there is a `manifest` to change."""
     takes = open_takes(planned.plan, show.manifest)
     if takes:
-        click.echo(to_look_at(takes), err=True)
+        yield to_look_at(takes)
         for step, why in decisions(manifest, to_look_at=[(change.shot, change.take) for change in takes if manifest]):
-            click.echo(f"next: {safe(step)}   ({why})", err=True)
+            yield f"next: {safe(step)}   ({why})"
+
+
+def _doubts(project: Project, show: Show, planned: Planned) -> Iterator[str]:
+    """Where the ledger says something else than the lockfile, and why nothing can be rendered as things are set up."""
+    other = overruled(planned)
+    if other is not None:
+        yield safe(other)
+    unreachable = frames_unreachable(project, show.manifest)
+    if unreachable is not None:
+        yield f"before it can be rendered: {safe(unreachable[0])}\n  hint: {safe(unreachable[1])}"
 
 
 def _review(project: Project, show: Show, planned: Planned) -> Review:
