@@ -102,7 +102,7 @@ def test_circling_the_takes_accepts_them_and_one_command_writes_it_down(folder: 
     if not ledger:
         shutil.rmtree(folder / ".manifest-runner")
     write(folder, circled("SH0010"))
-    assert "SH0010 t1  done, accepted as it is: all of it is black" in run(folder, "status", "show.yaml").out
+    assert "SH0010 t1 circled  done, accepted as it is: all of it is black" in run(folder, "status", "show.yaml").out
     checked = run(folder, "lock", "--check", "show.yaml")
     assert (checked.code, "is behind the manifest or the ledger for 1 take" in checked.err) == (1, True)
     assert "1 take in the cut to look at: SH0030" in checked.err

@@ -102,7 +102,7 @@ def _doubts(project: Project, show: Show, planned: Planned) -> Iterator[str]:
     other = overruled(planned)
     if other is not None:
         yield safe(other)
-    unreachable = frames_unreachable(project, show.manifest)
+    unreachable = None if planned.plan.is_empty else frames_unreachable(project, show.manifest)
     if unreachable is not None:
         yield f"before it can be rendered: {safe(unreachable[0])}\n  hint: {safe(unreachable[1])}"
 
