@@ -1,7 +1,7 @@
 """A real PostgreSQL on this machine, in a folder of its own and on a port of loopback: from a wheel, else the machine's own.
 
-As root the server runs as `nobody`, since PostgreSQL refuses to be root. Outside CI its absence is a reason to skip; in CI it is an
-error. `database` is one server a session; ledgers in it are told apart by their accounts.
+As root the server runs as `nobody`, since PostgreSQL refuses to be root. Outside CI its absence is a reason to skip; in CI it
+is an error. `database` is one server a session; ledgers in it are told apart by their accounts.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Clock:
 
     @property
     def expression(self) -> str:
-        return f"(SELECT at FROM public.clocks WHERE name = '{self.name}')"
+        return f"(SELECT at FROM public.clocks WHERE name = '{self.name}')"  # noqa: S608 - a name of ours
 
     def set(self, at: float) -> None:
         self.connection.execute("INSERT INTO public.clocks VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
@@ -92,7 +92,8 @@ class Server:
         self._run("pg_ctl", "stop", "-w", "-m", mode)
 
     def make(self) -> None:
-        self._run("initdb", "-U", "owner", "--auth-local=trust", "--auth-host=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        self._run("initdb", "-U", "owner", "--auth-local=trust", "--auth-host=trust", "--encoding=UTF8", "--locale=C",
+                  "--no-sync")
         (self.folder / "data" / "pg_hba.conf").write_text(
             "local all owner trust\nhost all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
         self.start()

@@ -77,8 +77,8 @@ class Clocks:
 
 
 class TeamLedger(AccountLedger):
-    """The ledger of one account at `address`, on behalf of one run and the repository `project`. Synchronous, and any thread may
-    call it.
+    """The ledger of one account at `address`, on behalf of one run and the repository `project`. Synchronous, and any thread
+    may call it.
 
     `folder` holds the marks by which other processes of this machine know that this one is alive. `say` is told when
     the database is waited for. Raises `LedgerError` where it cannot be trusted: then nothing may be submitted.
@@ -256,7 +256,8 @@ class TeamLedger(AccountLedger):
         self._beat, self._heard, self._is_known = beat, self._clocks.monotonic(), True
 
     def _was_committed(self, token: str) -> bool:
-        """Whether a transaction whose end was not heard of has happened. The account's lock is waited for: by then it has ended."""
+        """Whether a transaction whose end was not heard of has happened. The account's lock is waited for: by then it has
+        ended."""
         found = self._link.begin(self._team.lock(), ("SELECT token, beat FROM senders WHERE account = ? AND sender = ?",
                                                      (self._account, self._sender)))
         self._link.roll_back()

@@ -2,13 +2,14 @@
 
 Laws:
 
-- Nothing outlives a transaction on the other side: no prepared statements, no session settings, locks or notifications. So a pooler
-  that gives each transaction another server connection (PgBouncer's transaction mode) is as good as the database itself.
-- What only changes something is sent together with the next question, or with the commit: a lock is held for as few round trips as
-  there are answers to wait for.
-- Each transaction asks for a synchronous commit, whatever the database's default is, and for limits: one whose client is gone is
-  ended by the server, and holds no lock for longer than `IDLE`.
-- Foreign exceptions end here. `Away` may be tried again: nothing was changed, or (`in_doubt`) a commit was sent and no answer came.
+- Nothing outlives a transaction on the other side: no prepared statements, no session settings, locks or notifications. So a
+  pooler that gives each transaction another server connection (PgBouncer's transaction mode) is as good as the database itself.
+- What only changes something is sent together with the next question, or with the commit: a lock is held for as few round trips
+  as there are answers to wait for.
+- Each transaction asks for a synchronous commit, whatever the database's default is, and for limits: one whose client is gone
+  is ended by the server, and holds no lock for longer than `IDLE`.
+- Foreign exceptions end here. `Away` may be tried again: nothing was changed, or (`in_doubt`) a commit was sent and no answer
+  came.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ SELECT set_config('search_path', '{SCHEMA}, pg_temp', true), set_config('stateme
 
 _NETWORK = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000,
             "connect_timeout": CONNECT, "application_name": "manifest-runner", "target_session_attrs": "read-write"}
-"""What holds unless the address says otherwise: a network that swallows everything is noticed within 25 seconds; of several hosts
-the one that may be written to is taken."""
+"""What holds unless the address says otherwise: a network that swallows everything is noticed within 25 seconds; of several
+hosts the one that may be written to is taken."""
 
 Statement = tuple[str, Sequence[object]]
 

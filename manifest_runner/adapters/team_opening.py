@@ -20,8 +20,8 @@ _IS_THERE = f"SELECT to_regclass('{schema.SCHEMA}.ledger_version') IS NOT NULL"
 
 
 def open_for_writing(link: Link, account: str) -> None:
-    """Make the tables where there are none, bring older ones to this version, and check those of the account. Raises `LedgerError`
-    or `Away`."""
+    """Make the tables where there are none, bring older ones to this version, and check those of the account. Raises
+    `LedgerError` or `Away`."""
     version = _version(link)
     if version is None or version < schema.VERSION:
         _bring_up_to_date(link)

@@ -2,10 +2,10 @@
 
 Laws:
 
-- Versions go forward only, whole or not at all, and one at a time however many programs begin at once (a lock that ends with its
-  transaction). A schema that is newer than this program is refused: it could misread what is reserved.
-- Tables mean what those of `ledger_schema.py` mean; `SHARES` there is the one definition of the tallies here, too. Texts are compared
-  byte by byte, so that every database sorts them alike.
+- Versions go forward only, whole or not at all, and one at a time however many programs begin at once (a lock that ends with
+  its transaction). A schema that is newer than this program is refused: it could misread what is reserved.
+- Tables mean what those of `ledger_schema.py` mean; `SHARES` there is the one definition of the tallies here, too. Texts are
+  compared byte by byte, so that every database sorts them alike.
 - A role that only uses the ledger cannot delete or rewrite what was bought: of jobs it may change what changes, of requests
   and the trail nothing.
 """
@@ -21,9 +21,10 @@ VERSION = 1
 GATE = 0x4D524C47
 """The lock under which tables are made and changed."""
 
-# `accounts` holds what one admission at a time may read and change; its row is the lock of an account. `changes` counts what was
-# committed: a database that shows a smaller number than before has lost something. `senders` says who is alive: `beat` is the last
-# time that was heard of one, `token` its latest transaction. `error` is a JSON text: what a gateway says may hold any character.
+# `accounts` holds what one admission at a time may read and change; its row is the lock of an account. `changes` counts what
+# was committed: a database that shows a smaller number than before has lost something. `senders` says who is alive: `beat` is
+# the last time that was heard of one, `token` its latest transaction. `error` is a JSON text: what a gateway says may hold any
+# character.
 _CHANGES = {
     1: """
 CREATE TABLE ledger_version (one boolean PRIMARY KEY DEFAULT true CHECK (one), version integer NOT NULL);
@@ -74,7 +75,8 @@ CREATE INDEX events_by_kind ON events (account, kind, seq);
 
 
 def changes(since: int, until: int = VERSION) -> list[str]:
-    """The statements that bring the tables from one version to another, with the search path on the schema; 0: there are none."""
+    """The statements that bring the tables from one version to another, with the search path on the schema; 0: there are
+    none."""
     found = [statement.strip() for version in range(since + 1, until + 1) for statement in _CHANGES[version].split(";")]
     if since == 0:
         found.append(f"INSERT INTO ledger_version (version) VALUES ({until})")  # noqa: S608 - a number of ours
@@ -84,8 +86,9 @@ def changes(since: int, until: int = VERSION) -> list[str]:
 
 
 def script(role: str) -> str:
-    """What an administrator runs once, with psql, so that `role` may use a ledger that it does not own; safe to run again."""
-    body = ";\n".join(changes(0))
+    """What an administrator runs once, with psql, so that `role` (letters, digits and _) may use a ledger that it does not own;
+    safe to run again."""
+    body, allowed = ";\n".join(changes(0)), ";\n".join(grants(role))
     return f"""\
 -- The team's ledger of manifest-runner, version {VERSION}: run by whoever may create a schema in this database. Once is enough.
 \\set ON_ERROR_STOP on
@@ -102,9 +105,9 @@ SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') AS is_new \\gs
 \\if :is_new
 CREATE ROLE {role} LOGIN;
 \\endif
-{";".join(f"{chr(10)}{grant}" for grant in grants(role)).strip()};
+{allowed};
 COMMIT;
-"""
+"""  # noqa: S608 - numbers and names of ours, and a role of letters and digits
 
 
 def grants(role: str) -> list[str]:

@@ -1,10 +1,11 @@
 """What time another clock shows, from questions that were answered by it: bounds, and never a guess.
 
 A question leaves at `before`, the other clock is read at some moment in between and says `told`, and the answer is here at
-`after`, both by this machine's own clock that never jumps. So the other clock is ahead of this one by at least `told - after` and
-at most `told - before`. Each further answer narrows what is known, and time widens it again, since no two clocks run alike.
+`after`, both by this machine's own clock that never jumps. So the other clock is ahead of this one by at least `told - after`
+and at most `told - before`. Each further answer narrows what is known, and time widens it again, since no two clocks run alike.
 
-Law: what must not happen too early uses the lower bound, what must not happen too late the upper one. Nothing here reads a clock.
+Law: what must not happen too early uses the lower bound, what must not happen too late the upper one. Nothing here reads a
+clock.
 """
 
 from __future__ import annotations
