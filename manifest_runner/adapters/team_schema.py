@@ -21,6 +21,10 @@ VERSION = 1
 GATE = 0x4D524C47
 """The lock under which tables are made and changed."""
 
+# Not by `to_regclass`: after a wait for the lock that may still tell what was so before it.
+IS_THERE = f"""EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = '{SCHEMA}' AND relname = 'ledger_version')"""
+
 # `accounts` holds what one admission at a time may read and change; its row is the lock of an account. `changes` counts what
 # was committed: a database that shows a smaller number than before has lost something. `senders` says who is alive: `beat` is
 # the last time that was heard of one, `token` its latest transaction. `error` is a JSON text: what a gateway says may hold any
@@ -74,14 +78,13 @@ CREATE INDEX events_by_kind ON events (account, kind, seq);
 }
 
 
-def changes(since: int, until: int = VERSION) -> list[str]:
-    """The statements that bring the tables from one version to another, with the search path on the schema; 0: there are
-    none."""
-    found = [statement.strip() for version in range(since + 1, until + 1) for statement in _CHANGES[version].split(";")]
+def changes(since: int) -> list[str]:
+    """The statements that bring tables of a version (0: there are none) to this one, with the search path on the schema."""
+    found = [statement.strip() for version in range(since + 1, VERSION + 1) for statement in _CHANGES[version].split(";")]
     if since == 0:
-        found.append(f"INSERT INTO ledger_version (version) VALUES ({until})")  # noqa: S608 - a number of ours
+        found.append(f"INSERT INTO ledger_version (version) VALUES ({VERSION})")  # noqa: S608 - a number of ours
     else:
-        found.append(f"UPDATE ledger_version SET version = {until}")  # noqa: S608 - as above
+        found.append(f"UPDATE ledger_version SET version = {VERSION}")  # noqa: S608 - as above
     return [statement for statement in found if statement]
 
 
@@ -96,7 +99,7 @@ BEGIN;
 SELECT pg_advisory_xact_lock({GATE});
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
 SET LOCAL search_path = {SCHEMA}, pg_temp;
-SELECT to_regclass('{SCHEMA}.ledger_version') IS NULL AS is_new \\gset
+SELECT NOT {IS_THERE} AS is_new \\gset
 \\if :is_new
 {body};
 \\endif

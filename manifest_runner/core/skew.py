@@ -33,7 +33,8 @@ class Skew:
 def narrowed(known: Skew | None, *, before: float, told: float, after: float) -> Skew:
     """What is known after one more answer. One that does not fit what was known before stands alone: this machine slept, or the
     other clock was set."""
-    fresh = Skew(least=told - after, most=told - before, at=after)
+    meanwhile = DRIFT * (after - before)
+    fresh = Skew(least=told - after - meanwhile, most=told - before + meanwhile, at=after)
     if known is None:
         return fresh
     old = known.seen(after)
