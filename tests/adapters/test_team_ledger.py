@@ -5,10 +5,13 @@ The database is a real one. What is asked of it is judged by what its tables hol
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
+import random
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -310,6 +313,30 @@ def test_slots_are_the_databases_and_are_told_in_the_time_of_whoever_waits(studi
     ((after, until),) = json.loads(late)
     assert after == given.after
     assert 0 <= until - (given.opens + 3 + 60 + TRANSIT) < 0.5, "told in the time of the books, and not too early"
+
+
+def test_machines_share_a_rate_evenly_use_it_and_never_pass_it(studio: Studio) -> None:
+    """Four machines, each with three submissions that ask at once, in virtual time; each comes back when it was told to, or a
+    little later."""
+    chance, rate, each = random.Random(7), Rate(count=8, per=1), 6
+    ledgers, sent = [studio.machine(name) for name in "abcd"], []
+    due = [(studio.now + chance.random() / 100, number, 1) for number in range(12)]
+    while due:
+        now, number, take = heapq.heappop(due)
+        studio.pass_(max(now - studio.now, 0.0))
+        wanted, late = intent(f"R{number}", take=take), chance.random() * 0.02
+        answer = ledgers[number % 4].admit(wanted, SpendingLimits(rate=rate))
+        if isinstance(answer, Wait):
+            heapq.heappush(due, (studio.now + answer.seconds + late, number, take))
+            continue
+        assert isinstance(answer, Admitted)
+        sent.append(studio.now + answer.seconds)
+        if take < each:
+            heapq.heappush(due, (studio.now + late, number, take + 1))
+    sent.sort()
+    assert len(sent) == 12 * each
+    assert max(bisect_left(sent, at + rate.per) - place for place, at in enumerate(sent)) <= rate.count
+    assert (len(sent) - 1) * rate.spacing / (sent[-1] - sent[0]) >= 0.95
 
 
 # ── names, repositories ───────────────────────────────────────────────────────────────────────────────────────────
