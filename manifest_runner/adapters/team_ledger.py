@@ -274,7 +274,8 @@ class TeamLedger(AccountLedger):
     def _away(self, why: str, *, in_doubt: bool = False) -> LedgerError:
         more = "; whether its last change happened is not known, and the next run looks" if in_doubt else ""
         return LedgerError(f"the ledger at {self._shown} is away ({why}): nothing is submitted{more}", code="ledger-away",
-                           hint="once it answers, run the same command again: it continues, and nothing is paid twice")
+                           hint="look at the database, and at its address in MANIFEST_RUNNER_LEDGER; once it answers, run the "
+                                "same command again: it continues, and nothing is paid twice")
 
     def _tell_waiting(self, why: str) -> None:
         if not self._waiting:

@@ -15,6 +15,7 @@ Laws:
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -57,6 +58,10 @@ _NETWORK = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count":
             "connect_timeout": CONNECT, "application_name": "manifest-runner", "target_session_attrs": "read-write"}
 """What holds unless the address says otherwise: a network that swallows everything is noticed within 25 seconds; of several
 hosts the one that may be written to is taken."""
+
+_SURPLUS = re.compile(r"connection (?:to server )?(?:failed: |(?:at|on) .*?failed: )"
+                      r"|\s*(?:Is the server running|This probably means).*", re.DOTALL)
+"""What libpq says around a reason: the host, which is said in any case, and guesses."""
 
 Statement = tuple[str, Sequence[object]]
 
@@ -270,7 +275,7 @@ class Link:
 
     def _words(self, error: psycopg.Error) -> str:
         """What happened, in one line and without a secret."""
-        words = error.diag.message_primary or str(error)
+        words = _SURPLUS.sub("", error.diag.message_primary or str(error))
         for text in sorted(self._address.hidden, key=len, reverse=True):
             words = words.replace(text, "***")
         return " ".join(words.split())[:300] or type(error).__name__
