@@ -305,6 +305,7 @@ def test_slots_are_the_databases_and_are_told_in_the_time_of_whoever_waits(studi
         assert isinstance(answer, Admitted)
         assert isinstance(answer.slot, LocalSlot)
         slot, given = answer.slot, answer.slot.given
+        assert abs(given.opens - time.time() - 5000) < 30, "by the database's clock, and nobody else's"
         assert 0 <= slot.opens + ahead - given.opens < 0.5, "not before it opens"
         assert -0.5 < slot.covered + ahead - given.covered <= 0, "and given up before it is over"
         assert slot.lapses + ahead <= given.lapses

@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ENGINE = "tests/test_engine.py::"
 ORDER = "tests/crash/test_order_on_disk.py::"
+TEAM = "tests/adapters/test_team_ledger.py::"
 CONTRACT = "tests/contract/test_ledger_contract.py::TestSqliteLedger::"
 _BROKEN = re.compile(r"^E +(?:NameError|ImportError|ModuleNotFoundError|SyntaxError|IndentationError)\b", re.MULTILINE)
 
@@ -187,6 +188,39 @@ BUGS = (
         "        return Refused(words=error.words or error.message) if certain else None, None, Halt(error)\n",
         "        return None, error, None\n",
         ENGINE + "test_what_ends_all_submissions_ends_them_at_once"),
+
+    # ── a ledger for many machines ────────────────────────────────────────────────────────────────────────────────────────
+    bug("team-account-not-locked", "two machines take the same slot, place and credits",
+        "adapters/team_books.py", "WHERE account = ? FOR UPDATE", "WHERE account = ?",
+        TEAM + "test_wherever_a_connection_breaks_what_was_asked_happens_once",
+        "tests/crash/test_team.py::"
+        "test_four_machines_with_clocks_of_their_own_keep_one_rate_one_budget_and_one_number_of_places"),
+    bug("team-clocks-of-their-own", "a machine whose clock is wrong sends when it likes",
+        "adapters/team_ledger.py", "        return self._link.now\n", "        return self._clocks.wall()\n",
+        TEAM + "test_slots_are_the_databases_and_are_told_in_the_time_of_whoever_waits"),
+    bug("team-commit-not-awaited", "a database that crashes forgets what was bought",
+        "adapters/team_link.py", "IN ('off', 'local') THEN 'on'", "IN ('off', 'local') THEN 'off'",
+        TEAM + "test_what_was_returned_is_there_after_the_server_was_killed"),
+    bug("team-commit-in-doubt-repeated", "what was recorded is recorded again, in another slot",
+        "adapters/team_ledger.py", "if doubtful is not None and self._was_committed(doubtful[0]):",
+        "if doubtful is not None and not doubtful[0]:",
+        TEAM + "test_wherever_a_connection_breaks_what_was_asked_happens_once"),
+    bug("team-doubt-taken-for-done", "what never reached the database is sent, and nobody knows of it",
+        "adapters/team_ledger.py", "found[1][0][0] == token", "found[1][0][0] != token",
+        TEAM + "test_wherever_a_connection_breaks_what_was_asked_happens_once"),
+    bug("team-silent-taken-for-gone", "two machines send one take at once",
+        "adapters/team_ledger.py", "left = max(beat + LEASE + SILENCE - self._now(), 0.0)",
+        "left = max(beat + LEASE - self._now(), 0.0)",
+        TEAM + "test_nobody_takes_up_what_a_silent_machine_may_still_be_sending"),
+    bug("team-lease-not-heeded", "a machine that slept sends what another has taken up",
+        "engine/departure.py", "if self._outside.clock.wall() > self._slot.expires:", "if self._slot.expires < 0:",
+        "tests/test_departure.py::test_after_its_lease_is_over_nothing_leaves_however_often_that_happens"),
+    bug("team-ended-by-who-lost-it", "the credits of what another machine is sending become free",
+        "adapters/ledger_account.py", "isinstance(event, Abandoned | Refused)", "isinstance(event, Abandoned)",
+        TEAM + "test_what_was_taken_up_cannot_be_taken_back_by_whoever_had_it_before"),
+    bug("team-amnesia-ignored", "a standby that lagged behind took over, and what it forgot is bought again",
+        "adapters/team_ledger.py", "if self._team.changes < self._seen:", "if self._team.changes < 0:",
+        TEAM + "test_what_was_lost_or_changed_by_hand_stops_everything"),
 
     # ── secrets ───────────────────────────────────────────────────────────────────────────────────────────────────────
     bug("key-sent-to-the-cdn", "whoever serves the clips can spend the account",
