@@ -75,4 +75,4 @@ def myself() -> str:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = f"uid {os.getuid()}"
-    return f"{user}@{platform.node() or 'unknown'} ({os.getpid()})"
+    return f"{user}@{platform.node() or 'unknown'} ({os.getpid()})".encode("utf-8", "replace").decode()

@@ -138,6 +138,7 @@ class TeamLedger(AccountLedger):
         self._alone = threading.RLock()
         self._ended = threading.Event()
         self._seen = 0  # transactions of the account that this process knows to be committed
+        self._has_given_up = False  # nobody waits as long again until it has answered
         self._beat = 0.0  # when this one was heard of last, by the database
         self._heard = 0.0  # the same, by this machine's clock
         self._is_known = False  # whether it was ever heard of
@@ -187,6 +188,7 @@ class TeamLedger(AccountLedger):
     def _persist(self, operations: Sequence[Callable[[], T]], *, patience: float) -> list[T | ManifestRunnerError]:
         """Do it, again where the database was away meanwhile. Raises `LedgerError` once patience is at its end."""
         began, pause = self._clocks.monotonic(), _FIRST_PAUSE
+        patience = 0.0 if self._has_given_up else patience
         doubtful: tuple[str, list[T | ManifestRunnerError]] | None = None
         while True:
             token, results = os.urandom(16).hex(), list[T | ManifestRunnerError]()
@@ -206,6 +208,7 @@ class TeamLedger(AccountLedger):
                 self._link.roll_back()
                 self._link.close()
                 if self._clocks.monotonic() - began >= patience:
+                    self._has_given_up = self._has_given_up or patience > 0
                     raise self._away(str(error), in_doubt=doubtful is not None) from error
                 self._tell_waiting(str(error))
             except BaseException:
@@ -284,6 +287,7 @@ class TeamLedger(AccountLedger):
                       f"{PATIENCE:.0f} seconds at most")
 
     def _back(self) -> None:
+        self._has_given_up = False
         if self._waiting:
             self._waiting = False
             self._say(f"the ledger at {self._shown} answers again")

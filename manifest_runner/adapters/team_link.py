@@ -145,13 +145,14 @@ class Link:
 
     def roll_back(self) -> None:
         """As if the transaction had never been."""
-        is_open = self.is_open
         self._forget()
-        if is_open and self._connection is not None and not self._connection.closed:
-            try:
-                self._connection.rollback()
-            except psycopg.Error:
-                self.close()
+        connection = self._connection
+        if connection is None or connection.closed or connection.info.transaction_status is TransactionStatus.IDLE:
+            return
+        try:
+            connection.rollback()
+        except psycopg.Error:
+            self.close()
 
     @contextmanager
     def operation(self) -> Iterator[None]:
@@ -192,6 +193,7 @@ class Link:
         with self._translated():
             self._connection = psycopg.connect(**self._arguments(), autocommit=True, prepare_threshold=None,
                                                cursor_factory=psycopg.ClientCursor)
+        self.skew = None  # it may be another server, with a clock of its own
         return self._connection
 
     def _arguments(self) -> dict[str, Any]:

@@ -131,13 +131,17 @@ def test_a_database_that_is_away_is_waited_for_and_what_was_asked_happens_once_i
 
 def test_patience_ends_in_words_and_the_next_ask_is_answered(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(team_ledger, "PATIENCE", 0.2)
+    said: list[str] = []
     with Proxy(studio.database.port) as proxy:
-        ledger = studio.machine("a", port=proxy.port)
+        ledger = studio.machine("a", port=proxy.port, say=said.append)
         ledger.admit(intent("A"), FREE)
         proxy.fate = lambda _: Fate.LOST
         with pytest.raises(LedgerError, match=r"is away .*: nothing is submitted$") as caught:
             ledger.admit(intent("B"), FREE)
         assert caught.value.code == "ledger-away"
+        with pytest.raises(LedgerError, match="is away"):  # at once: nobody waits as long again
+            ledger.admit(intent("C"), FREE)
+        assert len(said) == 1
         assert caught.value.hint is not None
         assert "once it answers, run the same command again: it continues, and nothing is paid twice" in caught.value.hint
         proxy.fate = lambda _: Fate.PASSED
@@ -202,6 +206,15 @@ def test_one_operation_that_the_server_refuses_does_not_undo_the_others(studio: 
     assert [isinstance(answer, LedgerError) for answer in found] == [False, True, False]
     assert studio.trail() == ["Intended", "Intended"]
     assert studio.is_sound()
+
+
+def test_a_question_that_the_server_refuses_leaves_no_transaction_behind(studio: Studio) -> None:
+    ledger = studio.machine("a")
+    with pytest.raises(LedgerError):
+        ledger._look(lambda: ledger._team.ask("SELECT 1 / 0 WHERE ? = 1", 1))
+    connection = ledger._link._connection
+    assert isinstance(ledger.admit(intent(), FREE), Admitted)
+    assert ledger._link._connection is connection
 
 
 def test_an_operation_that_fails_leaves_nothing_behind_and_does_not_disturb_the_others(studio: Studio) -> None:
