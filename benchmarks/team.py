@@ -6,6 +6,7 @@ proxy in between that holds each way up, as a database in another building does.
 - `admission` and `record` are medians of single transactions, in milliseconds; `in a batch` is one admission of a hundred that
   tasks of one process asked for at once.
 - `8 processes` is how many admissions and records together eight processes get through in a second, one by one, on one account.
+- A rate is used for twenty seconds by four machines whose clocks are hours apart: how much of it in the middle of that time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +30,9 @@ from manifest_runner.adapters.team_ledger import TeamLedger
 from manifest_runner.core.model import Rate
 from manifest_runner.ports import SpendingLimits
 from tests.contract.ledger_contract import SUBMITTED, intent  # found from the checkout only
-from tests.postgres import server
+from tests.crash.test_team import WORKER as SEND
+from tests.crash.test_team import trail
+from tests.postgres import Server, server
 from tests.proxy import Proxy
 
 LIMITS = SpendingLimits(rate=Rate(count=100_000, per=1), concurrency=1_000_000, daily_credits=10**11)
@@ -86,6 +90,21 @@ def together(where: str, seconds: float) -> float:
     return sum(int(process.communicate()[0]) for process in started) / seconds
 
 
+def rate_used(database: Server, rate: Rate, folder: Path) -> tuple[float, int]:
+    """What four machines with eight tasks each use of a rate that all want more of, and the most that any window held."""
+    account = f"{rate.count} in {rate.per}"
+    for name in "ABCD":
+        (folder / name).mkdir(exist_ok=True)
+    started = [subprocess.Popen([sys.executable, "-c", SEND, database.url(), account, name, str(folder / name), str(rate.count),
+                                 str(rate.per), "1000", str(10 * 20 * rate.count // rate.per), str(3600 * number)])
+               for number, name in enumerate("ABCD")]
+    assert [process.wait() for process in started] == [0] * 4
+    times = sorted(at + detail["ahead"] for _, kind, at, detail in trail(database, account) if kind == "Intended")
+    middle = times[len(times) // 8: -(len(times) // 8)]
+    used = (len(middle) - 1) / (middle[-1] - middle[0]) / (rate.count / rate.per)
+    return used, max(bisect_left(times, at + rate.per) - place for place, at in enumerate(times))
+
+
 @contextmanager
 def ledgers(folder: Path, seconds: float) -> Iterator[dict[str, tuple[str, int, float]]]:
     """Where they are, how many single transactions are measured, and for how long all together."""
@@ -107,6 +126,11 @@ def main() -> None:
             admission, record, batch = medians(opened(where, "median"), count)
             rate = together(where, seconds)
             print(f"{what:28} {admission:7.2f} ms {record:5.2f} ms {batch:8.2f} ms {rate:12.0f}/s", flush=True)
+    with server(durable=True) as database, tempfile.TemporaryDirectory(prefix="team-") as name:
+        for rate in (Rate(count=8, per=1), Rate(count=120, per=60)):
+            used, most = rate_used(database, rate, Path(name))
+            words = f"{rate.count} in {rate.per} s"
+            print(f"4 machines at {words}: {used:.1%} used, {most} at most in any {rate.per} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ class Proxy:
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listening.getsockname()[1]
         self._ends: list[socket.socket] = []
+        self._late: list[threading.Event] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -40,6 +41,8 @@ class Proxy:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         _close(self._listening)
+        for late in self._late:
+            late.wait(10)
         self.cut()
 
     def cut(self) -> None:
@@ -61,11 +64,11 @@ class Proxy:
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._ends += (client, server)
-            lost = threading.Event()  # the answers
-            threading.Thread(target=self._ask, args=(client, server, lost), daemon=True).start()
-            threading.Thread(target=self._answer, args=(server, client, lost), daemon=True).start()
+            lost, answered = threading.Event(), threading.Event()
+            threading.Thread(target=self._ask, args=(client, server, lost, answered), daemon=True).start()
+            threading.Thread(target=self._answer, args=(server, client, lost, answered), daemon=True).start()
 
-    def _ask(self, client: socket.socket, server: socket.socket, lost: threading.Event) -> None:
+    def _ask(self, client: socket.socket, server: socket.socket, lost: threading.Event, answered: threading.Event) -> None:
         with suppress(OSError):
             while piece := client.recv(1 << 20):
                 time.sleep(self.delay)
@@ -73,6 +76,7 @@ class Proxy:
                 if fate is Fate.LOST:
                     break
                 if fate is Fate.LATE:
+                    self._late.append(answered)
                     _close(client)
                     time.sleep(0.2)
                 if fate is not Fate.PASSED:
@@ -83,11 +87,12 @@ class Proxy:
         _close(client)
         _close(server)
 
-    def _answer(self, server: socket.socket, client: socket.socket, lost: threading.Event) -> None:
+    def _answer(self, server: socket.socket, client: socket.socket, lost: threading.Event, answered: threading.Event) -> None:
         with suppress(OSError):
             while (piece := server.recv(1 << 20)) and not lost.is_set():
                 time.sleep(self.delay)
                 client.sendall(piece)
+        answered.set()
         _close(server)
         _close(client)
 

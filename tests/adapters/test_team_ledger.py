@@ -234,6 +234,35 @@ def test_an_operation_that_fails_leaves_nothing_behind_and_does_not_disturb_the_
     assert studio.is_sound()
 
 
+def test_two_machines_decide_one_after_the_other(studio: Studio) -> None:
+    """One holds its commit back; the other, which wants the last place too, has to wait for it and sees that it is taken."""
+    one_place, held, go_on = SpendingLimits(concurrency=1), threading.Event(), threading.Event()
+    answers: dict[str, object] = {}
+    with Proxy(studio.database.port) as proxy:
+        one, other = studio.machine("a", port=proxy.port), studio.machine("b")
+
+        def hold(piece: bytes) -> Fate:
+            if b"\nCOMMIT" in piece and b"INSERT INTO jobs" in piece:
+                held.set()
+                go_on.wait(30)
+            return Fate.PASSED
+
+        proxy.fate = hold
+        first, second = (threading.Thread(target=lambda ledger=ledger, name=name: answers.update(
+            {name: ledger.admit(intent(name), one_place)})) for name, ledger in (("a", one), ("b", other)))
+        first.start()
+        assert held.wait(30)
+        second.start()
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%' || %s || '%%'"
+        while second.is_alive() and not studio.rows(waits):
+            second.join(0.01)
+        go_on.set()
+        first.join(30)
+        second.join(30)
+    assert isinstance(answers["a"], Admitted)
+    assert isinstance(answers["b"], Wait), "the place was taken"
+
+
 # ── who is alive ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
