@@ -6,15 +6,18 @@ is an error. `database` is one server a session; ledgers in it are told apart by
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,13 +68,21 @@ class Server:
     folder: Path
     port: int
     durable: bool = False
+    name: str = "ledger"
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def url(self, role: str = ROLE, *, port: int | None = None) -> str:
         password = f":{PASSWORD}" if role == ROLE else ""
-        return f"postgresql://{role}{password}@127.0.0.1:{port or self.port}/ledger"
+        return f"postgresql://{role}{password}@127.0.0.1:{port or self.port}/{self.name}"
 
     def address(self, role: str = ROLE) -> TeamAddress:
         return TeamAddress.of(self.url(role))
+
+    def another(self, name: str) -> Server:
+        """An empty database of the same server."""
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return replace(self, name=name)
 
     def connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.url("owner"), autocommit=True)
@@ -85,20 +96,34 @@ class Server:
             yield Clock(connection=connection, name=os.urandom(8).hex())
 
     def start(self) -> None:
+        """Start it and wait until it answers. It ends with this process, however that ends."""
         settings = {"fsync": "on" if self.durable else "off", "shared_buffers": "32MB", "max_connections": 60,
                     # A database that says yes before anything is written, and writes late: what asks for more than that gets
                     # it.
                     "synchronous_commit": "off", "wal_writer_delay": "10s"}
-        self._run("pg_ctl", "start", "-w", "-l", str(self.folder / "log"), "-o",
-                  f"-p {self.port} -h 127.0.0.1 -k {self.folder} "
-                  + " ".join(f"-c {name}={value}" for name, value in settings.items()))
+        with (self.folder / "log").open("a") as log:
+            self.processes.append(subprocess.Popen(
+                [_home() / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", self.folder,
+                 *(f"--{name}={value}" for name, value in settings.items())], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=_die_with_parent, **self._who()))
+        while self.processes[-1].poll() is None:
+            with suppress(psycopg.OperationalError):
+                psycopg.connect(self.url("owner").replace(f"/{self.name}", "/postgres")).close()
+                return
+            time.sleep(0.02)
+        raise RuntimeError(f"postgres ended: {(self.folder / 'log').read_text(errors='replace')[-2000:]}")
 
-    def stop(self, mode: str = "immediate") -> None:
-        self._run("pg_ctl", "stop", "-w", "-m", mode)
+    def stop(self) -> None:
+        """As if its machine's power failed, but for what the system has in its own memory."""
+        process = self.processes.pop()
+        process.send_signal(signal.SIGQUIT)
+        process.wait(timeout=30)
 
     def make(self) -> None:
-        self._run("initdb", "-U", "owner", "--auth-local=trust", "--auth-host=trust", "--encoding=UTF8", "--locale=C",
-                  "--no-sync")
+        arguments = ["-U", "owner", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        ran = subprocess.run([_home() / "initdb", "-D", self.folder / "data", *arguments], check=False, capture_output=True,
+                             text=True, timeout=60, **self._who())
+        assert ran.returncode == 0, ran.stdout + ran.stderr
         (self.folder / "data" / "pg_hba.conf").write_text(
             "local all owner trust\nhost all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
         self.start()
@@ -107,25 +132,25 @@ class Server:
 
     def psql(self, script: str) -> None:
         """Run a script as an administrator would."""
-        home = binaries()
-        assert home is not None
-        subprocess.run([home / "psql", "-q", "-o", os.devnull, self.url("owner")], input=script, text=True, check=True,
+        subprocess.run([_home() / "psql", "-q", "-o", os.devnull, self.url("owner")], input=script, text=True, check=True,
                        env={**os.environ, "PSQLRC": os.devnull})
 
-    def _run(self, program: str, *arguments: str) -> None:
-        home = binaries()
-        assert home is not None
+    def _who(self) -> dict[str, Any]:
+        """Under whose name its programs run, where, and with what of the environment."""
+        env = {"PATH": os.defpath, "HOME": str(self.folder), "LC_ALL": "C", "TZ": "UTC"}
         other = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-        with tempfile.TemporaryFile("w+") as said:
-            ran = subprocess.run([home / program, "-D", self.folder / "data", *arguments], cwd=self.folder, check=False,
-                                 stdin=subprocess.DEVNULL, stdout=said, stderr=said, timeout=60,
-                                 env={"PATH": os.defpath, "HOME": str(self.folder), "LC_ALL": "C", "TZ": "UTC"}, **other)
-            said.seek(0)
-            assert ran.returncode == 0, f"{program}: {said.read()}{_tail(self.folder / 'log')}"
+        return {"cwd": self.folder, "env": env, **other}
 
 
-def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-2000:] if log.exists() else ""
+def _home() -> Path:
+    home = binaries()
+    assert home is not None
+    return home
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG
 
 
 def _free_port() -> int:

@@ -99,10 +99,11 @@ class AccountLedger(ABC):
 
     @abstractmethod
     def transact(self, operations: Sequence[Callable[[], T]]) -> list[T | ManifestRunnerError]:
-        """Call methods of this ledger in one transaction, with one sync; their results in the same order.
+        """Call methods of this ledger in as few transactions as may be, with one sync for each; their results in the same
+        order.
 
         An operation that fails with an error of ours leaves nothing behind and does not disturb the others: its error
-        stands in its place. Where the books themselves fail, none of them has happened and `LedgerError` is raised.
+        stands in its place. Where the books themselves fail and none of them has happened, `LedgerError` is raised.
         """
 
     @abstractmethod

@@ -19,18 +19,16 @@ Laws, and what each survives:
 - **A database that is away.** Everybody who asks waits for `PATIENCE` at most and is told so once; then it is an error, and
   nothing is submitted. Job ids that could not be recorded go where they go when a disk fails.
 
-Slots are told in this machine's own time: not before the database's slot opens, and given up before it is over
-(`core/skew.py`).
+Slots are told in this machine's own time (`team_slots.py`).
 """
 
 from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
@@ -41,7 +39,8 @@ from manifest_runner.adapters.ledger_rows import Row
 from manifest_runner.adapters.team_address import TeamAddress
 from manifest_runner.adapters.team_books import TeamBooks
 from manifest_runner.adapters.team_leases import BEAT, LEASE, SILENCE, Marks, myself
-from manifest_runner.adapters.team_link import CLOCK, Away, Link, NotStorable
+from manifest_runner.adapters.team_link import Away, Link, NotStorable
+from manifest_runner.adapters.team_slots import Clocks, as_told, local
 from manifest_runner.core import turns
 from manifest_runner.core.pace import Slot
 from manifest_runner.errors import LedgerError, ManifestRunnerError
@@ -52,28 +51,14 @@ T = TypeVar("T")
 PATIENCE = 60.0
 """Seconds for which a database that is away is waited for."""
 
+AT_ONCE = 50
+"""Operations in one transaction: nobody else of the account gets a word in meanwhile, and each takes a round trip."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 
 _SENDER = """
 INSERT INTO senders (account, sender, run, who, place, since, beat, token) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (account, sender) DO UPDATE SET beat = excluded.beat, token = excluded.token"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalSlot(Slot):
-    """A slot in this machine's time, with the slot as it stands in the books."""
-
-    given: Slot
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clocks:
-    """This machine's time, and how it waits. `database` is the SQL expression of the books' time."""
-
-    wall: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    database: str = CLOCK
 
 
 class TeamLedger(AccountLedger):
@@ -90,18 +75,16 @@ class TeamLedger(AccountLedger):
         sender = run if sender is None else sender
         self._set_up(address, account, project, run, sender, clocks or Clocks(), who or myself(), say, folder)
         try:
-            opening.open_for_writing(self._link, account)
+            self._patiently(partial(opening.open_for_writing, self._link, account), PATIENCE)
             self._marks.set(sender)
             self._persist([lambda: self._change(lambda: None)], patience=0.0)  # this sender is alive from now on
         except OSError as error:
             self._link.close()
             raise LedgerError(f"the state folder {folder} cannot be written: {error.strerror or error}: nothing is submitted",
                               hint="look at its permissions and its disk") from error
-        except BaseException as error:
+        except BaseException:
             self._link.close()
             self._marks.remove()
-            if isinstance(error, Away):
-                raise self._away(str(error)) from error
             raise
         threading.Thread(target=self._live, name="ledger lease", daemon=True).start()
 
@@ -139,6 +122,7 @@ class TeamLedger(AccountLedger):
         self._ended = threading.Event()
         self._seen = 0  # transactions of the account that this process knows to be committed
         self._has_given_up = False  # nobody waits as long again until it has answered
+        self._token = ""  # of the latest transaction that is known to have happened
         self._beat = 0.0  # when this one was heard of last, by the database
         self._heard = 0.0  # the same, by this machine's clock
         self._is_known = False  # whether it was ever heard of
@@ -152,7 +136,9 @@ class TeamLedger(AccountLedger):
             if self._is_known and self._link.is_connected:
                 with suppress(Away, ManifestRunnerError):
                     self._link.begin(self._team.lock())
-                    self._link.commit(("DELETE FROM senders WHERE account = ? AND sender = ?", (self._account, self._sender)))
+                    # unless another of this very command has the ledger open, too
+                    self._link.commit(("DELETE FROM senders WHERE account = ? AND sender = ? AND token = ?",
+                                       (self._account, self._sender, self._token)))
             self._link.close()
             with suppress(OSError):
                 self._marks.remove()
@@ -160,13 +146,25 @@ class TeamLedger(AccountLedger):
     # ── transactions ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def transact(self, operations: Sequence[Callable[[], T]]) -> list[T | ManifestRunnerError]:
+        done: list[T | ManifestRunnerError] = []
         with self._alone:
-            try:
-                return [self._here(result) for result in self._persist(operations, patience=PATIENCE)]
-            except NotStorable as error:
-                if len(operations) == 1:
-                    return [error]
-                return [result for operation in operations for result in self.transact([operation])]
+            while len(done) < len(operations):
+                try:
+                    done += self._together(operations[len(done):len(done) + AT_ONCE])
+                except ManifestRunnerError as error:
+                    if not done:
+                        raise
+                    done += [error] * (len(operations) - len(done))  # those before have happened
+        return done
+
+    def _together(self, operations: Sequence[Callable[[], T]]) -> list[T | ManifestRunnerError]:
+        """Operations in one transaction; one that the database refuses does not keep the others."""
+        try:
+            return [self._here(result) for result in self._persist(operations, patience=PATIENCE)]
+        except NotStorable as error:
+            if len(operations) == 1:
+                return [error]
+            return [result for operation in operations for result in self._together([operation])]
 
     def _change(self, operation: Callable[[], T]) -> T:
         if not self._is_inside:
@@ -186,36 +184,49 @@ class TeamLedger(AccountLedger):
         return result
 
     def _persist(self, operations: Sequence[Callable[[], T]], *, patience: float) -> list[T | ManifestRunnerError]:
-        """Do it, again where the database was away meanwhile. Raises `LedgerError` once patience is at its end."""
-        began, pause = self._clocks.monotonic(), _FIRST_PAUSE
-        patience = 0.0 if self._has_given_up else patience
+        """Do it in one transaction, again where the database was away meanwhile and it has not happened."""
         doubtful: tuple[str, list[T | ManifestRunnerError]] | None = None
-        while True:
+
+        def attempt() -> list[T | ManifestRunnerError]:
+            nonlocal doubtful
             token, results = os.urandom(16).hex(), list[T | ManifestRunnerError]()
             try:
                 if doubtful is not None and self._was_committed(doubtful[0]):
-                    results = doubtful[1]
-                else:
-                    doubtful = None
-                    self._is_inside = True
-                    results.extend(map(self._attempt, operations))
-                    self._end(token)
-                self._back()
-                return results
+                    return doubtful[1]
+                doubtful, self._is_inside = None, True
+                results.extend(map(self._attempt, operations))
+                self._end(token)
             except Away as error:
                 if error.in_doubt:
                     doubtful = token, results
+                error.in_doubt = doubtful is not None
+                raise
+            finally:
+                self._is_inside = False
+            return results
+
+        return self._patiently(attempt, patience)
+
+    def _patiently(self, attempt: Callable[[], T], patience: float) -> T:
+        """What comes of an attempt, made again while the database is away. Raises `LedgerError` once patience is at its end."""
+        began, pause = self._clocks.monotonic(), _FIRST_PAUSE
+        patience = 0.0 if self._has_given_up else patience
+        while True:
+            try:
+                result = attempt()
+            except Away as error:
                 self._link.roll_back()
                 self._link.close()
                 if self._clocks.monotonic() - began >= patience:
                     self._has_given_up = self._has_given_up or patience > 0
-                    raise self._away(str(error), in_doubt=doubtful is not None) from error
+                    raise self._away(str(error), in_doubt=error.in_doubt) from error
                 self._tell_waiting(str(error))
             except BaseException:
                 self._link.roll_back()
                 raise
-            finally:
-                self._is_inside = False
+            else:
+                self._back()
+                return result
             self._clocks.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -249,13 +260,13 @@ class TeamLedger(AccountLedger):
             return
         beat = self._link.now
         self._link.commit((_SENDER, self._sign(beat, token)), self._team.unlock())
+        self._seen, self._token = self._team.changes + 1, token
         self._confirmed(beat)
 
     def _sign(self, beat: float, token: str) -> tuple[object, ...]:
         return self._account, self._sender, self._run, self._who, self._marks.place, beat, beat, token
 
     def _confirmed(self, beat: float) -> None:
-        self._seen = self._team.changes + 1
         self._beat, self._heard, self._is_known = beat, self._clocks.monotonic(), True
 
     def _was_committed(self, token: str) -> bool:
@@ -269,7 +280,8 @@ class TeamLedger(AccountLedger):
         self._take(found[0][0])
         happened = bool(found[1]) and found[1][0][0] == token
         if happened:
-            self._seen, self._beat, self._heard = self._team.changes, float(found[1][0][1]), self._clocks.monotonic()
+            self._seen, self._token = self._team.changes, token
+            self._confirmed(float(found[1][0][1]))
         return happened
 
     # ── being away, being alive ───────────────────────────────────────────────────────────────────────────────────
@@ -327,26 +339,14 @@ class TeamLedger(AccountLedger):
         return self._link.now
 
     def late(self, slot: Slot, left: float) -> None:
-        given = slot.given if isinstance(slot, LocalSlot) else slot
-        super().late(given, left + (self._ahead()[1] if isinstance(slot, LocalSlot) else 0.0))
-
-    def _ahead(self) -> tuple[float, float]:
-        """By how many seconds the books' time is ahead of this machine's, at least and at most."""
-        now, wall = self._clocks.monotonic(), self._clocks.wall()
-        skew = self._link.skew
-        if skew is None:
-            return 0.0, 0.0
-        seen = skew.seen(now)
-        return seen.least + now - wall, seen.most + now - wall
+        super().late(*as_told(slot, left))
 
     def _here(self, result: T | ManifestRunnerError) -> T | ManifestRunnerError:
         """What is returned, with times that this machine can wait for."""
-        if not isinstance(result, Admitted):
+        if not isinstance(result, Admitted) or self._link.skew is None:  # it was just asked: there is one
             return result
-        slot, (least, most) = result.slot or Slot(opens=self._link.now), self._ahead()
-        local = LocalSlot(opens=slot.opens - least, covered=slot.covered - most, lapses=slot.lapses - most, after=slot.after,
-                          period=slot.period, expires=self._beat + LEASE - most, given=slot)
-        return cast("T", replace(result, slot=local))
+        given = result.slot or Slot(opens=self._link.now)
+        return cast("T", replace(result, slot=local(given, self._link.skew, self._clocks, self._beat + LEASE)))
 
     def _name_of(self, row: Row) -> str:
         sender = self._sender_of(row)

@@ -140,7 +140,8 @@ class Link:
         """End the transaction with these changes. Where the answer does not come it is in doubt."""
         told = [*self._later, *map(self._bound, statements)]
         self._committing = True
-        self._round_trip([*told, "COMMIT"])
+        # A wait for a standby that is cut short counts as a commit, and the standby may take over: it is waited for.
+        self._round_trip([*told, "SET LOCAL statement_timeout = 0", "COMMIT"])
         self._forget()
 
     def roll_back(self) -> None:

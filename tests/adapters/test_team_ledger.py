@@ -26,15 +26,16 @@ from manifest_runner.adapters import ledger_schema, team_ledger, team_schema
 from manifest_runner.adapters.gateway import _WHOLE_EXCHANGE
 from manifest_runner.adapters.team_address import TeamAddress
 from manifest_runner.adapters.team_leases import BEAT, LEASE, SILENCE
-from manifest_runner.adapters.team_ledger import Clocks, LocalSlot, TeamLedger
+from manifest_runner.adapters.team_ledger import TeamLedger
 from manifest_runner.adapters.team_link import CLOCK
+from manifest_runner.adapters.team_slots import Clocks, LocalSlot
 from manifest_runner.core.lifecycle import InDoubt, Refused, Submitted, Succeeded
 from manifest_runner.core.model import JobId, JobState, Rate
 from manifest_runner.core.pace import TRANSIT
 from manifest_runner.errors import BudgetExceeded, Conflict, LedgerError
 from manifest_runner.ports import Admitted, Held, SpendingLimits, Wait
 from tests.contract.ledger_contract import FREE, NOON, SUBMITTED, D, intent
-from tests.postgres import PASSWORD, ROLE, Clock, Server, server
+from tests.postgres import PASSWORD, ROLE, Clock, Server
 from tests.proxy import Fate, Proxy
 
 NUMBERS = count()
@@ -50,8 +51,8 @@ class Studio:
         self.pass_(0)
 
     def pass_(self, seconds: float) -> None:
+        self.clock.set(self.now + seconds)  # first, since heartbeats go by the other
         self.now += seconds
-        self.clock.set(self.now)
 
     def machine(self, name: str, *, project: str = "monsoon", folder: str = "", port: int | None = None,
                 run: str = "", say: Callable[[str], None] = lambda _: None, clocks: Clocks | None = None) -> TeamLedger:
@@ -168,7 +169,9 @@ def test_a_commit_whose_answer_never_comes_is_said_to_be_in_doubt(studio: Studio
     assert isinstance(later.admit(intent(), FREE), Held), "it may be alive, and has it in its hands"
 
 
-def test_without_a_database_nothing_opens_and_the_words_say_where(studio: Studio, tmp_path: Path) -> None:
+def test_without_a_database_nothing_opens_and_the_words_say_where(
+        studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team_ledger, "PATIENCE", 0.0)
     with Proxy(1) as nowhere:
         address = TeamAddress.of(studio.database.url(port=nowhere.port))
         for opened in (lambda: TeamLedger(address, account="a", project="p", run="r", folder=tmp_path),
@@ -193,6 +196,26 @@ def test_one_operation_that_cannot_be_stored_does_not_undo_the_others(studio: St
     found = ledger.transact([lambda: ledger.admit(intent("A"), FREE), one, lambda: ledger.admit(intent("B"), FREE), two])
     assert [isinstance(answer, LedgerError) for answer in found] == [False, True, False, True]
     assert [job.intent.key.shot for job in ledger.jobs("monsoon.yaml")] == ["A", "B"]
+
+
+def test_of_many_operations_those_that_have_happened_are_told_although_the_database_is_gone_then(
+        studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team_ledger, "PATIENCE", 0.0)
+    monkeypatch.setattr(team_ledger, "AT_ONCE", 2)
+    with Proxy(studio.database.port) as proxy:
+        ledger, commits = studio.machine("a", port=proxy.port), iter(range(9))
+        proxy.fate = lambda piece: Fate.LOST if b"\nCOMMIT" in piece and next(commits) == 1 else Fate.PASSED
+        found = ledger.transact([lambda name=name: ledger.admit(intent(name), FREE) for name in "ABCDE"])  # type: ignore[misc]
+    assert [type(answer) for answer in found] == [Admitted, Admitted, LedgerError, LedgerError, LedgerError]
+    assert studio.trail() == ["Intended"] * 2
+
+
+def test_a_ledger_that_is_opened_twice_by_one_command_is_alive_until_both_are_closed(studio: Studio) -> None:
+    one, two = (studio.machine("a") for _ in range(2))
+    one.admit(intent(), FREE)
+    two.close()
+    assert len(studio.rows("SELECT sender FROM senders WHERE account = %s")) == 1
+    assert isinstance(studio.machine("b").admit(intent(), FREE), Held)
 
 
 def test_one_operation_that_the_server_refuses_does_not_undo_the_others(studio: Studio) -> None:
@@ -327,8 +350,11 @@ def test_whoever_has_nothing_to_record_is_heard_of_all_the_same(studio: Studio, 
     ledger = studio.machine("a")
     studio.pass_(1)
     beats = "SELECT beat FROM senders WHERE account = %s"
-    while studio.rows(beats) != [(studio.now,)]:
-        assert not ledger._ended.wait(0.01)
+    for _ in range(3000):
+        if studio.rows(beats) == [(studio.now,)]:
+            break
+        ledger._ended.wait(0.01)
+    assert studio.rows(beats) == [(studio.now,)]
     ledger.close()
     assert studio.rows(beats) == []
 
@@ -352,6 +378,7 @@ def test_slots_are_the_databases_and_are_told_in_the_time_of_whoever_waits(studi
         assert -0.5 < slot.covered + ahead - given.covered <= 0, "and given up before it is over"
         assert slot.lapses + ahead <= given.lapses
         assert time.time() + wrong + LEASE - 1 < slot.expires <= time.time() + wrong + LEASE
+        ledger._link.close()  # there is nobody to ask at this moment
         ledger.late(slot, slot.opens + 3)
     ((late,),) = studio.rows("SELECT late FROM accounts WHERE account = %s")
     ((after, until),) = json.loads(late)
@@ -495,18 +522,15 @@ def test_every_transaction_may_be_on_another_connection(studio: Studio) -> None:
 
 
 @pytest.fixture(scope="module")
-def bare() -> Iterator[Server]:
-    """A server without tables; tests stop it as they like."""
-    with server(tables=False) as found:
-        yield found
+def bare(database: Server) -> Server:
+    """A database without tables."""
+    return database.another("bare")
 
 
 @pytest.fixture
 def empty(bare: Server) -> Server:
     with bare.connect() as connection:
         connection.execute("DROP SCHEMA IF EXISTS manifest_runner CASCADE")
-        if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [ROLE]).fetchall():
-            connection.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'")
     return bare
 
 

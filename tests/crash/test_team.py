@@ -14,17 +14,17 @@ import subprocess
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from manifest_runner.adapters.secrets import Secret, account_of
 from tests.cli.support import run, start, write
 from tests.crash.small_clips import small_simulator
 from tests.crash.test_killed_run import books, live
 from tests.pages import commit
-from tests.postgres import Server, server
+from tests.postgres import Server
 
 WORKER = """
 import sys, time
@@ -32,7 +32,8 @@ from pathlib import Path
 import anyio
 from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.team_address import TeamAddress
-from manifest_runner.adapters.team_ledger import Clocks, TeamLedger
+from manifest_runner.adapters.team_ledger import TeamLedger
+from manifest_runner.adapters.team_slots import Clocks
 from manifest_runner.core.lifecycle import Submitted, Succeeded
 from manifest_runner.core.model import JobId, Rate
 from manifest_runner.errors import BudgetExceeded
@@ -108,14 +109,7 @@ def test_four_machines_with_clocks_of_their_own_keep_one_rate_one_budget_and_one
 # ── whole runs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 HEAD = "version: 1\nshow: show\nmodel: kling-v3-omni\ndefaults: {duration: 1}\nshots:\n"
-SHOTS = 10
-
-
-@pytest.fixture(scope="module")
-def own() -> Iterator[Server]:
-    """A server that may be killed."""
-    with server() as found:
-        yield found
+SHOTS = 6
 
 
 class Machines:
@@ -146,6 +140,12 @@ class Machines:
     def said(self) -> str:
         return "\n".join(f"{path.name}: {path.read_text()}" for path in sorted(self.folder.glob("said-*")))
 
+    def codes(self, running: Sequence[Any]) -> list[int | None]:
+        """How all of these end; None for one that hangs."""
+        with suppress(subprocess.TimeoutExpired):
+            return [process.wait(timeout=60) for process in running]
+        return [process.poll() for process in running]
+
     def until(self, count: int) -> None:
         """Until so many submissions were recorded."""
         self._until(lambda: books(self.address)["totals"]["jobs"] >= count)
@@ -162,38 +162,36 @@ class Machines:
         totals = found["totals"]
         assert (totals["jobs"], totals["duplicates"], totals["credits_charged"]) == (2 * SHOTS, 0, 2 * SHOTS * 29), self.said()
         for clone, name in zip(self.clones, self.shows, strict=True):
-            again = run(clone, "render", name, "--yes", env=self.env)
-            assert again.code == 0, again.err
-            assert run(clone, "lock", "--check", name, env=self.env).code == 0
+            check = run(clone, "lock", "--check", name, env=self.env)
+            assert check.code == 0, f"something is left to do: {clone.name}: {check.out}{check.err}"
             assert len(list((clone / "renders").rglob("*.mp4"))) == SHOTS
-        after = books(self.address)["totals"]
-        assert after["jobs"] == 2 * SHOTS, "nothing was left to do"
         with self.database.connect() as connection:
             connection.execute("SET search_path = manifest_runner")
-            states = connection.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall()
+            states = connection.execute("SELECT state, count(*) FROM jobs WHERE account = %s GROUP BY state",
+                                        [account_of(self.address, Secret(self.key))]).fetchall()
             assert states == [("stored", 2 * SHOTS)]
         for path in [*self.folder.glob("said-*"), *(p for clone in self.clones for p in clone.rglob("*") if p.is_file())]:
             assert b"canary-ledger-password" not in path.read_bytes(), path
 
 
 def test_machines_that_are_killed_and_a_database_that_is_killed_twice_pay_nothing_twice_and_lose_nothing(
-        own: Server, tmp_path: Path) -> None:
+        database: Server, tmp_path: Path) -> None:
     with small_simulator(tmp_path) as address:
-        machines = Machines(tmp_path, own, address, "canary-4711-killed")
+        machines = Machines(tmp_path, database, address, "canary-4711-killed")
         running = [machines.start(number) for number in range(4)]
-        machines.until(4)
+        machines.until(3)
         running[0].send_signal(signal.SIGKILL)
         assert running[0].wait(timeout=20) == -signal.SIGKILL
         running[0] = machines.start(0)  # on the same machine: it knows at once that the other was killed
-        machines.until(8)
-        own.stop()
-        own.start()
-        machines.until(12)
-        with own.connect() as connection:
+        machines.until(5)
+        database.stop()
+        database.start()
+        machines.until(7)
+        with database.connect() as connection:
             connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'studio'")
-        machines.until(16)
+        machines.until(9)
         running[2].send_signal(signal.SIGKILL)
         running[2].wait(timeout=20)
         running[2] = machines.start(2)
-        assert [process.wait(timeout=120) for process in running] == [0] * 4, machines.said()
+        assert machines.codes(running) == [0] * 4, machines.said()
         machines.judge()
