@@ -39,6 +39,7 @@ bench: $(DEV) ## The figures that the README quotes
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/flight.py
+	$(BIN)/python benchmarks/team.py
 	$(BIN)/python benchmarks/templates.py
 	$(BIN)/python benchmarks/remaining.py
 	$(BIN)/python benchmarks/reel.py

@@ -138,7 +138,7 @@ class TeamBooks(Books):
         return ", ".join(f"{who} {from_micro(int(amount)):,f}" for who, amount in self.ask(_RESERVING, self._account))
 
     def first_in_line(self, since: float) -> str:
-        """Who waits longest of those that others sent, from a moment on."""
-        found = self.ask("SELECT who FROM waiters WHERE account = ? AND holds >= ? ORDER BY since, name LIMIT 1",
-                         self._account, since)
+        """Who of the others has waited longest and still does."""
+        found = self.ask("SELECT who FROM waiters WHERE account = ? AND holds >= ? AND who <> ? ORDER BY since, name LIMIT 1",
+                         self._account, since, self._who)
         return str(found[0][0]) if found else ""

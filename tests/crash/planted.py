@@ -179,9 +179,9 @@ BUGS = (
         "        if limits.daily_credits is not None:\n"
         "            spent = from_micro(self._books.run_spending(self._run, ''))\n",
         "tests/adapters/test_ledger.py::test_four_processes_spend_one_budget_to_the_last_credit_and_not_a_credit_more"),
-    bug("a-rate-for-each-process", "four runs send four times as fast as the account allows",
+    bug("rate-forgotten", "four runs send as fast as they like, each slot being the first",
         "adapters/ledger_books.py", "        if found is None:\n            return Meter()\n",
-        "        if found is None or not hasattr(self, '_old'):\n            self._old = True\n            return Meter()\n",
+        "        if found is None or self._account:\n            return Meter()\n",
         "tests/adapters/test_ledger.py::test_four_processes_share_one_rate"),
     bug("goes-on-after-402", "an account without credits is asked again and again",
         "engine/submission.py",
