@@ -88,7 +88,7 @@ def most_at_once(events: list[tuple[str, str, float, dict[str, Any]]]) -> int:
 
 def test_four_machines_with_clocks_of_their_own_keep_one_rate_one_budget_and_one_number_of_places(
         database: Server, tmp_path: Path) -> None:
-    count, per, places, budget = 20, 1, 8, 605
+    count, per, places, budget = 20, 1, 8, 405
     limits = [str(value) for value in (count, per, places, budget)]
     started = []
     for name, wrong in (("A", 0), ("B", 3600), ("C", -7.5), ("D", -86400)):
@@ -99,7 +99,7 @@ def test_four_machines_with_clocks_of_their_own_keep_one_rate_one_budget_and_one
     assert [process.returncode for process in started] == [0] * 4, said
     events = trail(database, "four")
     times = sorted(at + detail["ahead"] for _, kind, at, detail in events if kind == "Intended")
-    assert len(times) == 60, "to the last credit, and not one more"
+    assert len(times) == 40, "to the last credit, and not one more"
     assert max(bisect_left(times, at + per) - place for place, at in enumerate(times)) <= count
     assert most_at_once(events) <= places
     assert {task[len("mr-monsoon.yaml-")] for task, kind, _, _ in events if kind == "Intended"} == set("ABCD")
