@@ -39,7 +39,8 @@ from benchmarks.measuring import machine, table, with_json, write
 from benchmarks.targets import AIMS, Figure
 from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.gateway import CONNECTIONS, HttpGateway
-from manifest_runner.adapters.ledger import REMEMBERED, SqliteLedger
+from manifest_runner.adapters.ledger import SqliteLedger
+from manifest_runner.adapters.ledger_account import REMEMBERED
 from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret
@@ -152,7 +153,7 @@ async def fly(address: str, folder: Path, name: str, jobs: int, speed: float, wa
         stand_in: Any = nothing
         outside = Outside(provider=gateway, ledger=GroupLedger(ledger), store=stand_in, media=stand_in, downloads=stand_in,
                           frames=stand_in, files=stand_in, clock=clock, lock=stand_in, listener=listener,
-                          rescue=RescueFiles(account="benchmark", ledger=folder, places=(), say=print))
+                          rescue=RescueFiles(account="benchmark", ledger=str(folder), places=(), say=print))
         options = Options(limits=SpendingLimits(), poll=policy, callback_url=callback)
         begun = time.process_time(), time.monotonic()
         async with anyio.create_task_group() as tasks:

@@ -93,26 +93,28 @@ class Wait:
     """Not yet: ask again after `seconds`, not earlier and not much later, because others are told other moments.
 
     `why` is `rate` or `concurrency` (the limits of operator and manifest), `pace`, `crowd` or `pause` (what the gateway has
-    asked for), or `turn` (somebody else has waited longer).
+    asked for), or `turn` (somebody else has waited longer). `who` is whom one waits for, where the ledger knows names.
     """
 
     seconds: float
     why: str
+    who: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """Another submission for the same take is already alive; follow that one. While it is still `INTENDED` a process that
-    runs now is about to send it: wait and ask again."""
+    runs now is about to send it: wait and ask again. `who` that is, where the ledger knows names."""
 
     job: Job
+    who: str = field(default="", compare=False)
 
 
 Admission: TypeAlias = Admitted | Wait | Held
 
 
 class Ledger(Protocol):
-    """The one truth for money, shared by every process of the account on this machine."""
+    """The one truth for money, shared by every process of the account: on this machine, or on all that use one database."""
 
     async def admit(self, intent: Intent, limits: SpendingLimits) -> Admission:
         """In one durable transaction: check rate, concurrency and credits, reserve, and record the intent.

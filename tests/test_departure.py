@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any, cast
 
 import anyio
@@ -19,7 +20,7 @@ from manifest_runner.core.modelcard import ModelCard, override
 from manifest_runner.engine import Options, Outside
 from manifest_runner.engine.submission import Submissions
 from manifest_runner.errors import LedgerError, ManifestRunnerError
-from manifest_runner.ports import Admission, Departure, SpendingLimits
+from manifest_runner.ports import Admission, Admitted, Departure, SpendingLimits
 from tests.builders import CARD
 from tests.contract.ledger_contract import intent
 from tests.core.test_pace import busiest_window
@@ -63,15 +64,18 @@ class Gateway:
 
 class SlowLedger(InMemoryLedger):
     """A ledger on a slow disk: each commit takes `commit` seconds, and telling of a late departure those that are in `tells`,
-    while there are any. `told` counts these."""
+    while there are any. `told` counts these. What was admitted may leave for `lease` seconds."""
 
     commit = 0.0
+    lease = inf
     tells: tuple[float, ...] = ()
     told = 0
 
     async def admit(self, intent: Intent, limits: SpendingLimits) -> Admission:
         admission = await super().admit(intent, limits)
         await self._sync(self.commit)
+        if isinstance(admission, Admitted) and admission.slot is not None:
+            return replace(admission, slot=replace(admission.slot, expires=self._wall() + self.lease))
         return admission
 
     async def late(self, slot: pace.Slot, left: float) -> None:
@@ -158,6 +162,23 @@ def test_a_slot_that_passed_while_the_machine_slept_is_not_used_another_one_is()
 
     run(main)
     assert gateway.arrived[1] - gateway.arrived[0] > 1.5, "the slot that was used is the one that counts"
+
+
+@pytest.mark.parametrize("rate", [None, Rate(count=30, per=60)])
+def test_after_its_lease_is_over_nothing_leaves_however_often_that_happens(rate: Rate | None) -> None:
+    """Somebody else may have taken it up by then. Connecting takes longer than the lease six times, the seventh it does not."""
+    gateway = Gateway(connecting=lambda number: 40.0 if number < 6 else 0.0)
+    process = Process(gateway, Books(), rate=rate)
+    process.ledger.lease = 30.0
+
+    async def main() -> None:
+        assert (await process.submit()) is not None
+
+    run(main)
+    assert gateway.asked == 7
+    assert len(gateway.arrived) == 1
+    assert gateway.arrived[0] >= 6 * 40
+    assert process.states == [JobState.SUBMITTED]
 
 
 @pytest.mark.parametrize("connecting", [0.0, 0.05, 0.15, 0.6])

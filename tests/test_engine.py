@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -15,8 +16,10 @@ import pytest
 import trio
 
 from manifest_runner.adapters.gateway import HttpGateway
+from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.lockwriter import read_lockfile
-from manifest_runner.core.model import Action, JobId, JobState, Measured, MediaFacts, Rate
+from manifest_runner.core.lifecycle import Stored, Submitted, Succeeded
+from manifest_runner.core.model import Action, Artifact, JobId, JobState, Measured, MediaFacts, Rate, TakeKey
 from manifest_runner.core.modelcard import override
 from manifest_runner.core.outcome import Ending, Notice
 from manifest_runner.core.pace import Patience
@@ -25,7 +28,7 @@ from manifest_runner.errors import AccountEmpty, Conflict, MediaError, Unauthori
 from manifest_runner.ports import SpendingLimits
 from manifest_runner.simulator.world import Settings
 from tests.builders import CARD, FACTS
-from tests.worlds import Believing, StillClock, Studio, endings
+from tests.worlds import Believing, StillClock, Studio, endings, stand_in
 
 pytestmark = pytest.mark.anyio
 
@@ -648,6 +651,27 @@ async def test_two_runs_that_overlap_buy_each_take_once(tmp_path: Path, moment: 
             group.start_soon(partial(studio.render, plan=old))
         assert studio.done()
         assert studio.paid_twice() == []
+
+
+async def test_a_clip_that_another_machine_has_brought_home_meanwhile_is_brought_here_too(tmp_path: Path) -> None:
+    """Its ledger is ours, its disk is not."""
+    async with Studio(folder=tmp_path, text="shots: [{id: A, prompt: one}]") as studio:
+        stand_in({"prompt": "one"}, "A", 1, {}, tmp_path / "there.mp4")
+        content = (tmp_path / "there.mp4").read_bytes()
+        clip = Artifact(path="renders/A_t1.mp4", sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), media=FACTS)
+
+        def faster(key: TakeKey, what: object) -> None:
+            if isinstance(what, Submitted):
+                with SqliteLedger(tmp_path / "ledger", account="a", run="there", wall=studio.clock.wall) as ledger:
+                    (job,) = ledger.jobs("show.yaml")
+                    ledger.record(job.intent.external_task_id, Succeeded(charged=Decimal(1)))
+                    ledger.record(job.intent.external_task_id, Stored(artifacts=(clip,)))
+
+        studio.watch = faster
+        assert endings(await studio.render())["A1"] is Ending.DONE
+        assert (tmp_path / "renders" / "A_t1.mp4").read_bytes() == content
+        assert studio.done()
+        assert studio.jobs_made() == 1
 
 
 async def test_a_prompt_that_is_changed_back_is_not_bought_again(tmp_path: Path) -> None:

@@ -664,7 +664,7 @@ def test_f20_hundreds_of_notes_are_all_read_or_it_is_said_how_many_remain(tmp_pa
                                                                           most: int) -> None:
     monkeypatch.setattr(rescue, "_MOST", most)
     said: list[str] = []
-    files = rescue.RescueFiles(account="a", ledger=tmp_path / "ledger", places=[tmp_path], say=said.append)
+    files = rescue.RescueFiles(account="a", ledger="ledger", places=[tmp_path], say=said.append)
     for number in range(250):
         assert files._write(ExternalTaskId(f"task-{number}"), JobId(f"job-{number}")) is not None
     assert len(files.found()) == min(most, 250)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "manifest_runner"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 CORE = sorted((PACKAGE / "core").glob("*.py"))
-HEAVY = {"httpx", "anyio", "asyncio", "rich", "av", "PIL", "starlette", "jsonschema", "opentimelineio"}
+HEAVY = {"httpx", "anyio", "asyncio", "rich", "av", "PIL", "starlette", "jsonschema", "opentimelineio", "psycopg"}
 
 
 def loaded_by(*arguments: str, cwd: Path) -> set[str]:

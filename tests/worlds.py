@@ -272,8 +272,8 @@ class Studio:
                        lock=FileLockWriter(self.lock_path, manifest="show.yaml", shown="lock", guard=self.folder / "guard"))
 
     def rescue(self) -> RescueFiles:
-        return RescueFiles(account="a", ledger=self.folder / "ledger", places=[self.folder / place for place in self.places],
-                           say=self.said.append)
+        return RescueFiles(account="a", ledger=str((self.folder / "ledger").resolve()), say=self.said.append,
+                           places=[self.folder / place for place in self.places])
 
     @property
     def lock_path(self) -> Path:

@@ -1,7 +1,7 @@
 """The ledger for tasks: many operations, one worker thread, one sync for all that have gathered meanwhile.
 
 Laws: an operation that has begun is finished and durable whatever happens to the task that asked for it (a job id must
-survive Ctrl-C); the file is only ever used by one thread at a time; one operation's failure is its own.
+survive Ctrl-C); the ledger is only ever used by one thread at a time; one operation's failure is its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 import anyio
 import anyio.to_thread
 
-from manifest_runner.adapters.ledger import SqliteLedger
+from manifest_runner.adapters.ledger_account import AccountLedger
 from manifest_runner.core.lifecycle import Event
 from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, Request
 from manifest_runner.core.pace import Patience, Slot
@@ -34,9 +34,9 @@ class _Pending:
 
 
 class GroupLedger:
-    """`ports.Ledger` over a `SqliteLedger`, for asyncio and trio. The caller closes the ledger underneath."""
+    """`ports.Ledger` over an `AccountLedger`, for asyncio and trio. The caller closes the ledger underneath."""
 
-    def __init__(self, ledger: SqliteLedger) -> None:
+    def __init__(self, ledger: AccountLedger) -> None:
         self._ledger = ledger
         self._pending: list[_Pending] = []
         self._led = False  # whether some task is committing, or has been told to

@@ -57,6 +57,18 @@ def is_alive(ledger: Path, sender: str) -> bool:
         os.close(handle)
 
 
+def is_left_behind(ledger: Path, sender: str) -> bool:
+    """Whether the process `sender` has ended and its file is there still: it was killed. Raises `OSError`."""
+    try:
+        handle = os.open(_place(ledger, sender), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return _alone(handle)
+    finally:
+        os.close(handle)
+
+
 def _alone(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -100,18 +100,19 @@ _FLYING = f"CASE WHEN state IN {states(IN_FLIGHT)} THEN 1 ELSE 0 END"
 # What each job adds to each tally, as (account, scope, name, part, cost, held, flying). The only definition of the sums:
 # they are kept by it, and checked by it. A run that saw the end of another run's job has that on its own account too.
 SHARES = f"""
-SELECT seq, account, 'account' scope, '' name, '' part, 0 cost, {_HELD} held, {_FLYING} flying FROM jobs
+SELECT seq, account, 'account' AS scope, '' AS name, '' AS part, 0 AS cost, {_HELD} AS held, {_FLYING} AS flying FROM jobs
 UNION ALL SELECT seq, account, 'day', day, '', {_COST}, {_HELD}, 0 FROM jobs
 UNION ALL SELECT seq, account, 'manifest', manifest, '', 0, {_HELD}, 0 FROM jobs
 UNION ALL SELECT seq, account, 'run', run, manifest, {_COST}, {_HELD}, 0 FROM jobs
 UNION ALL SELECT seq, account, 'run', settled_by, manifest, {_COST}, 0, 0 FROM jobs WHERE settled_by NOT IN ('', run)
 """  # noqa: S608 (no value of anybody's is in it)
 
-_UNTRUE = f"""
+UNTRUE = f"""
 SELECT 1 FROM (
-  SELECT account, scope, name, part, cost, held, flying FROM ({SHARES})
+  SELECT account, scope, name, part, cost, held, flying FROM ({SHARES}) AS shares
   UNION ALL SELECT account, scope, name, part, -cost, -held, -flying FROM tallies
-) GROUP BY account, scope, name, part HAVING sum(cost) <> 0 OR sum(held) <> 0 OR sum(flying) <> 0 LIMIT 1
+) AS sums WHERE {{condition}}
+GROUP BY account, scope, name, part HAVING sum(cost) <> 0 OR sum(held) <> 0 OR sum(flying) <> 0 LIMIT 1
 """  # noqa: S608 (no value of anybody's is in it)
 
 
@@ -269,7 +270,7 @@ def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
         raise damaged(path, " ".join(str(found).split()))
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         raise damaged(path, "its journal is not a write-ahead log")
-    if connection.execute(_UNTRUE).fetchone() is not None:
+    if connection.execute(UNTRUE.format(condition="TRUE")).fetchone() is not None:
         raise damaged(path, "its sums do not agree with its jobs")
 
 

@@ -30,12 +30,12 @@ _TASK = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 
 class RescueFiles:
-    """`ports.Rescue` in the first of `places` that can be written. `account` and the path of the `ledger` that could not take
+    """`ports.Rescue` in the first of `places` that can be written. `account` and the name of the `ledger` that could not take
     the ids go into the files' names: a note is found again by the same account with the same ledger, and by nobody else.
     `say` tells a person."""
 
-    def __init__(self, *, account: str, ledger: Path, places: Sequence[Path], say: Callable[[str], None]) -> None:
-        digest = hashlib.sha256(f"{account}\0{ledger.resolve()}".encode()).hexdigest()[:16]
+    def __init__(self, *, account: str, ledger: str, places: Sequence[Path], say: Callable[[str], None]) -> None:
+        digest = hashlib.sha256(f"{account}\0{ledger}".encode()).hexdigest()[:16]
         self._prefix = f"{NOTES}{digest}-"
         self._places = places
         self._say = say

@@ -54,6 +54,11 @@ class Secret:
         raise TypeError("a secret is not copied or pickled")
 
 
+def keep_hidden(value: str) -> None:
+    """A secret that lives elsewhere, such as the password of a database: reports are written without it."""
+    _known.add(value)
+
+
 def without_secrets(text: str) -> str:
     """`text` without any secret that this process has held."""
     return Redactor(*sorted(_known))(text)

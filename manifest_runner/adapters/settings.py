@@ -27,6 +27,7 @@ VARIABLES: Mapping[str, str] = {
     "base-url": "MANIFEST_RUNNER_BASE_URL",
     "key-file": "",
     "state-dir": "MANIFEST_RUNNER_STATE",
+    "ledger": "MANIFEST_RUNNER_LEDGER",
     "max-credits": "MANIFEST_RUNNER_MAX_CREDITS",
     "daily-credits": "MANIFEST_RUNNER_DAILY_CREDITS",
     "rate": "MANIFEST_RUNNER_RATE",
@@ -39,11 +40,12 @@ VARIABLES: Mapping[str, str] = {
 }
 """Setting → environment variable. The names are those of the flags and of the configuration files."""
 
-OPERATORS_OWN = ("base-url", "key-file", "store", "store-url", "callback-url", "listen")
-"""Settings that say where the key and the clips go, or who gets in. A `state-dir` outside the repository is one, too."""
+OPERATORS_OWN = ("base-url", "key-file", "ledger", "store", "store-url", "callback-url", "listen")
+"""Settings that say where the key, the books and the clips go, or who gets in. A `state-dir` outside the repository is one,
+too."""
 
 _LIMITS = ("max-credits", "daily-credits", "rate", "concurrency")
-_NEVER_EMPTY = ("base-url", *_LIMITS)
+_NEVER_EMPTY = ("base-url", "ledger", *_LIMITS)
 _LONGEST_NAME = 200
 
 MOST_CREDITS = Decimal(10**12)
@@ -64,10 +66,16 @@ class Setting:
     value: str | None
     origin: str
 
+    @property
+    def shown(self) -> str:
+        """The value as it may be shown."""
+        return shown(self.name, self.value or "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What the repository says of a setting that only its operator decides. `line` is how the user's own file would say it."""
+    """What the repository says of a setting that only its operator decides. `line` is how the user's own file would say it;
+    nothing of a claim holds what may not be shown."""
 
     name: str
     value: str
@@ -157,7 +165,9 @@ def _of_project(root: Path, name: str, table: Table, user: Table) -> Setting | C
     if name in OPERATORS_OWN or (name == "state-dir" and not _is_inside(root, value)):
         if name in user.data and str(user.data[name]) == value:
             return Setting(name=name, value=value, origin=user.path)
-        return Claim(name=name, value=value, source=table.place(name), line=toml_line((name,), value), text=table.text)
+        told = shown(name, value)
+        return Claim(name=name, value=told, source=table.place(name), line=toml_line((name,), told),
+                     text=table.text if told == value else "")
     if name in _LIMITS and name in user.data:  # a pull request must not raise what its reader has set for himself
         own = Setting(name=name, value=str(user.data[name]), origin=user.path)
         return own if _tightness(name, own.value or "") <= _tightness(name, value) else Setting(
@@ -212,6 +222,15 @@ def _claims(table: Table, model: str, doubtful: Mapping[tuple[str, ...], Any]) -
         whole = ("models", model, *path)
         yield Claim(name=".".join(whole), value=str(value), source=table.place("models", whole[-1]),
                     line=toml_line(whole, value), text=table.text)
+
+
+def shown(name: str, value: str) -> str:
+    """A setting's value as it may be shown: the address of a ledger without user and password."""
+    if name != "ledger":
+        return value
+    from manifest_runner.adapters.team_address import redacted  # few have one
+
+    return redacted(value)
 
 
 def run_name(environ: Mapping[str, str]) -> str | None:

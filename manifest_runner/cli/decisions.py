@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 
-from manifest_runner.adapters.ledger import SqliteLedger
+from manifest_runner.cli.ledgers import accounts, check_ledger, look, open_ledger
 from manifest_runner.cli.project import Project
 from manifest_runner.cli.trust import refuse_claims
 from manifest_runner.cli.words import command, take_of
@@ -29,10 +28,11 @@ def undecided(manifest: str, take: str, state_dir: str | None) -> Undecided:
     """The unfinished submission of a take, `SHOT` or `SHOT:TAKE`. Raises `UsageError` where there is none."""
     shot, number = take_of(take)
     project = Project(manifest, {"state-dir": state_dir})
-    refuse_claims(project.settings, only={"state-dir"})
+    refuse_claims(project.settings, only={"state-dir", "ledger"})
     wanted = (shot, int(number or 1))
-    for account in SqliteLedger.accounts(project.state.ledger):
-        ledger = SqliteLedger.open_readonly(project.state.ledger, account=account)
+    check_ledger(project)
+    for account in accounts(project):
+        ledger = look(project, account)
         if ledger is None:
             continue
         with ledger:
@@ -46,6 +46,6 @@ def undecided(manifest: str, take: str, state_dir: str | None) -> Undecided:
 def decide(found: Undecided, event: Event) -> None:
     """Record a person's decision in the ledger and, where it shows there, in the lockfile."""
     project = found.project
-    with SqliteLedger(project.state.ledger, account=found.account, run=os.urandom(8).hex(), wall=time.time) as ledger:
+    with open_ledger(project, found.account, run=os.urandom(8).hex()) as ledger:
         job = ledger.record(found.job.intent.external_task_id, event)
     project.lock_writer().write({job.intent.key: entry_of(job)})

@@ -85,6 +85,8 @@ def _is_of(ground: Ground, project: Project) -> bool:
     """Whether what was looked at before anything was parsed is what the plan was made of."""
     from pathlib import Path  # a full plan has it
 
+    if project.settings.values["ledger"].value is not None:
+        return False  # a team's ledger has no signs: somebody else may have changed it in the next moment
     found = (ground.manifest, ground.draft, Path(ground.folder), Path(ground.root), Path(ground.state), Path(ground.ledger))
     return found == (project.shown, project.draft, project.files.folder, project.files.root, project.state.root,
                      project.state.ledger) and (not (project.files.root / ".git").exists() or _has_git())

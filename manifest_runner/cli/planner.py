@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from manifest_runner.adapters.signs import sizes_in
+from manifest_runner.cli.ledgers import look
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.core.lifecycle import UNFINISHED
 from manifest_runner.core.model import (
@@ -99,12 +100,7 @@ def known_jobs(project: Project, account: str | None = None, *,
                held: Mapping[Stored, LockEntry] | None = None) -> tuple[dict[Where, Job], dict[Stored, Job], frozenset[str]]:
     """The ledger's latest job of every take of this manifest, by take and fingerprint those whose clip was stored, and the
     ids of all; without takes of which the clips that are `held` elsewhere tell the same. Nothing where there is no ledger."""
-    path = project.state.ledger
-    if not path.exists() and not path.with_name(f"{path.name}-wal").exists():
-        return {}, {}, frozenset()  # a clone or a CI runner: start-up without sqlite3
-    from manifest_runner.adapters.ledger import SqliteLedger  # start-up time, as above
-
-    ledger = SqliteLedger.open_readonly(path, account=account)
+    ledger = look(project, account)
     if ledger is None:
         return {}, {}, frozenset()
     with ledger:

@@ -17,6 +17,7 @@ from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular
 from manifest_runner.cli import footing, session
 from manifest_runner.cli.belonging import Run
+from manifest_runner.cli.ledgers import check_ledger
 from manifest_runner.cli.planner import Planned, catch_up, plan_project
 from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.stores import frames_unreachable
@@ -75,6 +76,7 @@ class Rendering:
         if not project.draft:  # before there is a key: whether somebody may have it is not for the repository to say
             refuse_claims(project.settings)
             check_gateway(project.settings)
+            check_ledger(project)
         # Before anything else is done: without a key and without --draft nothing is read, and both ways on are said.
         self.key = None if project.draft else session.key_of(project)
         self.account = "draft" if self.key is None else session.account(project, self.key)

@@ -23,13 +23,14 @@ from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.downloads import HttpDownloads
 from manifest_runner.adapters.frames import InlineFrames
 from manifest_runner.adapters.gateway import HttpGateway
-from manifest_runner.adapters.ledger import SqliteLedger
+from manifest_runner.adapters.ledger_account import AccountLedger
 from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret, account_of, is_loopback, read_key
 from manifest_runner.adapters.webhook import WebhookListener, callback_address, listen_address, need_server, webhook_token
 from manifest_runner.cli import belonging
 from manifest_runner.cli.belonging import Run
+from manifest_runner.cli.ledgers import name_of, open_ledger
 from manifest_runner.cli.project import Project
 from manifest_runner.cli.stores import frames_of, store_of
 from manifest_runner.cli.words import command
@@ -156,7 +157,7 @@ async def draft(project: Project, run: Run) -> AsyncIterator[tuple[Outside, Opti
         for job in ledger.jobs(project.name):
             if job.state in UNFINISHED:  # its simulator has gone with the run that asked it
                 ledger.record(job.intent.external_task_id, Abandoned(release=True))
-        rescue = RescueFiles(account="draft", ledger=project.state.ledger, places=(), say=_tell)  # nothing to lose
+        rescue = RescueFiles(account="draft", ledger=name_of(project), places=(), say=_tell)  # nothing to lose
         outside = _outside(project, gateway, downloads, ledger, InlineFrames(), clock, rescue)
         limits = SpendingLimits(concurrency=2 * (os.cpu_count() or 2))
         yield outside, Options(limits=limits, poll=PollPolicy(first=0.05, every=0.1))
@@ -191,12 +192,11 @@ def _alone(guard: Path) -> AbstractContextManager[object]:
         raise UsageError("another draft of this manifest is being rendered", code="draft-busy", hint="wait for it") from None
 
 
-def _ledger(project: Project, name: str, run: Run, clock: SystemClock) -> SqliteLedger:
-    state = project.state.make()
-    return SqliteLedger(state.ledger, account=name, run=run.name, sender=run.sender, wall=clock.wall)
+def _ledger(project: Project, name: str, run: Run, clock: SystemClock) -> AccountLedger:
+    return open_ledger(project, name, run=run.name, sender=run.sender, say=_tell, wall=clock.wall)
 
 
-def _outside(project: Project, gateway: HttpGateway, downloads: HttpDownloads, ledger: SqliteLedger, frames: Frames,
+def _outside(project: Project, gateway: HttpGateway, downloads: HttpDownloads, ledger: AccountLedger, frames: Frames,
              clock: SystemClock, rescue: RescueFiles) -> Outside:
     from manifest_runner.adapters.media import PyAvMedia
 
@@ -228,7 +228,7 @@ def _media() -> Media | None:
 def _rescue(project: Project, name: str) -> RescueFiles:
     """Where job ids go that the ledger cannot take: beside it, else beside the manifest, else to the temporary folder."""
     places = (project.state.root, project.files.folder, Path(tempfile.gettempdir()))
-    return RescueFiles(account=name, ledger=project.state.ledger, places=places, say=_tell)
+    return RescueFiles(account=name, ledger=name_of(project), places=places, say=_tell)
 
 
 def recover(project: Project, key: Secret, run: Run) -> None:

@@ -10,7 +10,8 @@ from manifest_runner.adapters.settings import DEFAULT_BASE_URL, OPERATORS_OWN, V
 from manifest_runner.core.model import Diagnostic
 from manifest_runner.errors import InvalidInput, UsageError
 
-_FLAGS = (*OPERATORS_OWN, "state-dir")
+_FLAGS = (*(name for name in OPERATORS_OWN if name != "ledger"), "state-dir")
+"""A ledger has no flag: its address may hold a password, which everybody on the machine would see."""
 
 
 def refuse_claims(settings: Settings, only: Collection[str] | None = None) -> None:
@@ -34,8 +35,8 @@ def _diagnostic(claim: Claim, settings: Settings) -> Diagnostic:
     ways = []
     if claim.name in _FLAGS:
         ways.append(f"add --{claim.name} {shlex.quote(claim.value)}")
-        if VARIABLES[claim.name]:
-            ways.append(f"export {VARIABLES[claim.name]}={shlex.quote(claim.value)}")
+    if VARIABLES.get(claim.name):
+        ways.append(f"export {VARIABLES[claim.name]}={shlex.quote(claim.value)}")
     if settings.user_file:
         ways.append(f"write into {settings.user_file}: {claim.line}")
     return Diagnostic(

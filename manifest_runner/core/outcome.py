@@ -25,10 +25,12 @@ class Notice(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queued:
-    """The take whose turn it is must wait: `why` is a word of `ports.Wait`, `seconds` until it asks again."""
+    """A take must wait: `why` is a word of `ports.Wait`, or `held` where another process is about to send this very take;
+    `seconds` until it asks again; `who` is whom it waits for, where the ledger knows names."""
 
     why: str
     seconds: float
+    who: str = ""
 
 
 Observer: TypeAlias = Callable[[TakeKey, "Event | Notice | Patience | Queued | Outcome"], None]

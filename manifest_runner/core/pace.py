@@ -130,13 +130,15 @@ class Meter:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
     """A submission's turn: it may leave from `opens` on, until `covered` without a word and until `lapses` with one. Slots from
-    `after` on share no window with it, where windows are as long as `period`. Without a rate nothing is asked."""
+    `after` on share no window with it, where windows are as long as `period`. Without a rate nothing is asked. After `expires`
+    nothing may leave at all, whatever the pace: somebody else may have taken the submission up by then."""
 
     opens: float
     covered: float = inf
     lapses: float = inf
     after: float = inf
     period: float = 0.0
+    expires: float = inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 Laws: until then a run that is stopped takes everything back; from then on the answer is heard, whatever is cancelled. A slot is
 used when it opens or somewhat later; one that has lapsed (the process was stopped, the machine slept) is not used, unless that
-has happened again and again: then the disk is slow, and progress is worth more than a window. A departure that is later than a
-slot covers is told to the ledger: once before, where it is known before, with time enough for the telling itself; and after the
-last byte, where even that was not enough. A connection is not held for long meanwhile: it may be closed from the other end.
+has happened again and again: then the disk is slow, and progress is worth more than a window. One that has expired is never
+used: the ledger may have given the submission to another machine. A departure that is later than a slot covers is told to the
+ledger: once before, where it is known before, with time enough for the telling itself; and after the last byte, where even that
+was not enough. A connection is not held for long meanwhile: it may be closed from the other end.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class SlotDeparture:
         """Raises `Lapsed` where the slot is long past: worth a look before a connection is asked for."""
         if not self._overdue and self._outside.clock.wall() > max(self._slot.lapses, self._slot.covered):
             raise Lapsed("its slot passed while this was about to be sent")
+        if self._outside.clock.wall() > self._slot.expires:
+            raise Lapsed("it was held up for so long that somebody else may have taken it up")
 
     async def leave(self) -> None:
         """Wait for the slot. Raises `Stopped` or `Lapsed` where nothing may leave now."""

@@ -293,10 +293,14 @@ class _Run:
 
     async def _home(self, key: TakeKey, change: Change, job: Job, document: JobDocument | None, *, earlier: bool) -> Outcome:
         """What a job leaves that is followed no more: its clip, where there is one."""
+        brought = None
         if job.state is JobState.SUCCEEDED:
             self.observe(key, Notice.DOWNLOADING)
             job = await collect(job, document, output_path(self.manifest, key.shot, key.take), self.outside, self._tell)
+        elif job.state is JobState.STORED:  # another run has brought it home, perhaps to another machine
+            brought = (await self._restore(key, change, entry_of(job))).artifact
         outcome = self.takes.finished(key, change, job)
+        outcome = outcome if brought is None else replace(outcome, artifact=brought)
         if not earlier or outcome.ending is not Ending.DONE:
             return outcome
         words = "another run was rendering an earlier request of this take: that one is finished; run again for this one"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 
 import anyio
 
@@ -45,6 +46,13 @@ AT_ONCE = 10
 
 LATEST = 0.5
 """Seconds by which a waiter may come late after a pause, so that not all come at once."""
+
+
+HELD_SECONDS = 1.0
+"""When to ask again after a take that another process is about to send."""
+
+HELD_AGAIN = 30.0
+"""Seconds after which it is said once more."""
 
 
 UNREACHABLE = 4
@@ -103,7 +111,7 @@ class Submissions:
         while True:
             held, trouble = await self._try(attempt, None if attempt.job is not None or recorded else place, tell)
             if held is not None and held.state is JobState.INTENDED:  # another process is about to send this take
-                await clock.sleep(1.0)
+                await clock.sleep(HELD_SECONDS)
                 continue
             if held is not None:
                 return held
@@ -152,9 +160,18 @@ class Submissions:
                 departure = SlotDeparture(admission, self._outside, self._halted, commit=self._commit,
                                           overdue=attempt.lapses >= LAPSES)
                 return None, await self._send(attempt, departure, tell)
+            if isinstance(admission, Held) and admission.job.state is JobState.INTENDED:
+                self._tell_held(attempt, admission)
             return (None if admission is None else admission.job), None
         finally:
             self._slots.release()
+
+    def _tell_held(self, attempt: _Attempt, admission: Held) -> None:
+        """Say who is about to send this very take, now and again: it may take minutes until somebody gone is known to be."""
+        now = self._outside.clock.monotonic()
+        if now - attempt.told >= HELD_AGAIN:
+            attempt.told = now
+            self._observe(attempt.intent.key, Queued(why="held", seconds=HELD_SECONDS, who=admission.who))
 
     def _leave(self, place: int | None) -> None:
         if place is not None:
@@ -172,7 +189,7 @@ class Submissions:
             seconds = admission.seconds
             if admission.why != told:
                 told = admission.why
-                self._observe(intent.key, Queued(why=told, seconds=seconds))
+                self._observe(intent.key, Queued(why=told, seconds=seconds, who=admission.who))
             if admission.why in ("concurrency", "crowd"):
                 await _first_of(freed, self._outside, seconds)
             else:
@@ -236,6 +253,7 @@ class _Attempt:
     certain: bool
     job: Job | None = None
     lapses: int = 0
+    told: float = -inf  # when it was last said that somebody else is about to send it
     departure: SlotDeparture | None = None  # while a POST is under way
 
     @property

@@ -54,7 +54,7 @@ FIELDS: Mapping[str, str] = {
 }
 
 MORE: Mapping[str, tuple[str, ...]] = {
-    "queued": ("why", "seconds"),
+    "queued": ("why", "seconds", "who"),
     "patience": ("seconds",),
     "stored": ("path", "sha256"),
     "outcome": ("ending", "path"),
@@ -124,7 +124,7 @@ def words_of(what: What, *, priced: bool) -> str:
         case Progressed(raw=""):
             return f"the gateway says {what.status!r}"
         case Queued():
-            return f"held back by: {what.why}"
+            return f"held back by: {what.why}{f' ({what.who})' if what.who else ''}"
         case Outcome(words=""):
             return what.ending.value
     return phrase(what, priced=priced) or name_of(what)
@@ -144,7 +144,7 @@ def more_of(what: What) -> dict[str, Any]:
     """The fields of `MORE`."""
     match what:
         case Queued(why=why, seconds=seconds):
-            return {"why": why, "seconds": round(seconds, 3)}
+            return {"why": why, "seconds": round(seconds, 3), "who": what.who or None}
         case Patience(seconds=seconds):
             return {"seconds": round(seconds, 3)}
         case Stored(artifacts=artifacts):

@@ -52,6 +52,8 @@ def phrase(what: What, *, priced: bool) -> str:
             return "clip stored"
         case Patience():
             return patience(what)
+        case Queued(why="held", who=who):
+            return f"another run is about to send it{f': {who}' if who else ''}"
         case Notice.RESTORED:
             return "restored from the store"
         case Notice.DROPPED:

@@ -148,17 +148,22 @@ def _waiting(now: Now, bounds: Bounds) -> Text | None:
 
 def why_waiting(queued: Queued, places: int, bounds: Bounds) -> str:
     """Why the next submission waits, where that is worth saying. `places` are the jobs of this run in flight."""
+    who = safe(queued.who)
     match queued.why:
+        case "held":
+            return f"another run is about to send this take{f': {who}' if who else ''}"
+        case "concurrency" if who:
+            return f"waiting for a place; in flight: {who}"
         case "concurrency" if bounds.concurrency is not None and places < bounds.concurrency:
             return f"waiting for a place: another run holds {bounds.concurrency - places} of {bounds.concurrency}"
         case "crowd":
-            return "waiting for a place: the gateway takes no more jobs at once"
+            return f"waiting for a place: the gateway takes no more jobs at once{f' (in flight: {who})' if who else ''}"
         case "pace":
             return "going slower, because the gateway asked for it"
         case "pause":
             return "waiting because the gateway asked for it"
         case "turn":
-            return "another run has waited longer and goes first"
+            return f"{who or 'another run'} has waited longer and goes first"
     return ""
 
 

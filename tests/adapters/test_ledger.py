@@ -739,7 +739,7 @@ def test_every_step_of_the_lifecycle_keeps_the_sums(ledger: SqliteLedger) -> Non
         ledger.admit(wanted, FREE)
         for event in (*PATHS[state], kinds[kind]):
             ledger.record(wanted.external_task_id, event)
-        assert ledger._connection.execute(ledger_schema._UNTRUE).fetchone() is None
+        assert ledger._connection.execute(ledger_schema.UNTRUE.format(condition="TRUE")).fetchone() is None
 
 
 def test_held_is_what_a_second_process_sees(path: Path, ledger: SqliteLedger) -> None:

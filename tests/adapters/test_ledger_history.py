@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from manifest_runner.adapters import ledger as ledgers
+from manifest_runner.adapters import ledger_account as ledgers
 from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.ledger_rows import changed_row, new_row
 from manifest_runner.cli.planner import held_clips

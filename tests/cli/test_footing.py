@@ -168,6 +168,12 @@ def test_what_is_said_besides_is_said_again(place: Place) -> None:
     assert "before it can be rendered" not in said[2], "nothing is to be rendered"
 
 
+def test_with_a_team_s_ledger_a_plan_is_made_each_time(place: Place) -> None:
+    place.environ["MANIFEST_RUNNER_LEDGER"] = ""  # named and not there: plans go on with the lockfile alone
+    with pytest.raises(AssertionError, match="no footing was left"):
+        place.rest()
+
+
 def test_a_plan_with_a_warning_is_made_each_time(tmp_path: Path) -> None:
     place = Place(tmp_path / "show", picture=png(240, 135))
     place.at_once()

@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ENGINE = "tests/test_engine.py::"
 ORDER = "tests/crash/test_order_on_disk.py::"
+TEAM = "tests/adapters/test_team_ledger.py::"
 CONTRACT = "tests/contract/test_ledger_contract.py::TestSqliteLedger::"
 _BROKEN = re.compile(r"^E +(?:NameError|ImportError|ModuleNotFoundError|SyntaxError|IndentationError)\b", re.MULTILINE)
 
@@ -113,16 +114,16 @@ BUGS = (
         'seed = str(object())',
         "tests/core/test_requests.py::test_an_id_does_not_change_from_release_to_release"),
     bug("fresh-bytes-on-a-retry", "other bytes under a known id are a conflict, or another job",
-        "adapters/ledger.py", "                return self._admit_again(recorded, limits, now)\n",
-        "                again = self._admit_again(recorded, limits, now)\n"
-        "                fresh = isinstance(again, Admitted)\n"
-        "                return replace(again, job=replace(again.job, intent=intent)) if fresh else again\n",
+        "adapters/ledger_account.py", "            return self._admit_again(recorded, limits, now)\n",
+        "            again = self._admit_again(recorded, limits, now)\n"
+        "            fresh = isinstance(again, Admitted)\n"
+        "            return replace(again, job=replace(again.job, intent=intent)) if fresh else again\n",
         CONTRACT + "test_an_intent_of_a_run_that_is_gone_is_taken_up_as_it_was_stored"),
     bug("intent-sent-by-two-runs", "two runs send one take at once",
-        "adapters/ledger.py", "or self._is_being_sent(row):", "or self._path is None:",
+        "adapters/ledger_account.py", "or self._is_being_sent(row):", "or self._shown is None:",
         CONTRACT + "test_an_intent_of_a_run_that_is_alive_is_its_to_send"),
     bug("given-up-while-being-sent", "what a run is sending is given up by a person and bought again beside it",
-        "adapters/ledger.py", "before.state is JobState.INTENDED and self._is_being_sent(row)", "before is None",
+        "adapters/ledger_account.py", "before.state is JobState.INTENDED and self._is_being_sent(row)", "before is None",
         "tests/test_faults.py::test_f5_what_a_run_is_sending_cannot_be_given_up_by_a_person"),
     bug("id-kept-only-from-a-broken-ledger", "the id of a job that the states do not allow is nowhere, and it is bought again",
         "engine/submission.py", "    except ManifestRunnerError as error:  # also where the states do not allow it",
@@ -133,7 +134,8 @@ BUGS = (
         "        except (Conflict, LedgerError, IllegalEvent) as error:\n            continue\n",
         "tests/test_faults.py::test_f20_a_note_of_a_job_that_is_there_and_that_the_ledger_cannot_take_stops_everything"),
     bug("stored-clip-forgotten", "a plan that is older than the ledger buys the clip again",
-        "adapters/ledger.py", " or self._unfinished(intent) or self._stored(intent)\n", " or self._unfinished(intent)\n",
+        "adapters/ledger_account.py",
+        " or self._books.unfinished(intent) or self._books.stored(intent)\n", " or self._books.unfinished(intent)\n",
         CONTRACT + "test_a_stored_clip_of_this_very_request_holds_the_take_and_another_request_does_not"),
     bug("server-error-taken-for-a-no", "a 500 that came after the job was made is bought again",
         "adapters/gateway.py", "if status >= 500 or status < 400 or status == 408:", "if status < 400 or status == 408:",
@@ -171,21 +173,53 @@ BUGS = (
         "HOLDING = frozenset({_S.INTENDED, _S.SUBMITTED, _S.RUNNING})",
         "tests/core/test_lifecycle.py::test_in_doubt_and_missing_stay_reserved"),
     bug("a-budget-for-each-process", "four runs spend four times the limit",
-        "adapters/ledger.py",
+        "adapters/ledger_account.py",
         "        if limits.daily_credits is not None:\n"
         "            spent = from_micro(self._books.day_spending(self._day(now)))\n",
         "        if limits.daily_credits is not None:\n"
         "            spent = from_micro(self._books.run_spending(self._run, ''))\n",
         "tests/adapters/test_ledger.py::test_four_processes_spend_one_budget_to_the_last_credit_and_not_a_credit_more"),
-    bug("a-rate-for-each-process", "four runs send four times as fast as the account allows",
+    bug("rate-forgotten", "four runs send as fast as they like, each slot being the first",
         "adapters/ledger_books.py", "        if found is None:\n            return Meter()\n",
-        "        if found is None or not hasattr(self, '_mine'):\n            self._mine = True\n            return Meter()\n",
+        "        if found is None or self._account:\n            return Meter()\n",
         "tests/adapters/test_ledger.py::test_four_processes_share_one_rate"),
     bug("goes-on-after-402", "an account without credits is asked again and again",
         "engine/submission.py",
         "        return Refused(words=error.words or error.message) if certain else None, None, Halt(error)\n",
         "        return None, error, None\n",
         ENGINE + "test_what_ends_all_submissions_ends_them_at_once"),
+
+    # ── a ledger for many machines ────────────────────────────────────────────────────────────────────────────────────────
+    bug("team-account-not-locked", "two machines take the same slot, place and credits",
+        "adapters/team_books.py", "WHERE account = ? FOR UPDATE", "WHERE account = ?",
+        TEAM + "test_two_machines_decide_one_after_the_other",
+        TEAM + "test_wherever_a_connection_breaks_what_was_asked_happens_once"),
+    bug("team-clocks-of-their-own", "a machine whose clock is wrong sends when it likes",
+        "adapters/team_ledger.py", "        return self._link.now\n", "        return self._clocks.wall()\n",
+        TEAM + "test_slots_are_the_databases_and_are_told_in_the_time_of_whoever_waits"),
+    bug("team-commit-not-awaited", "a database that crashes forgets what was bought",
+        "adapters/team_link.py", "IN ('off', 'local') THEN 'on'", "IN ('off', 'local') THEN 'off'",
+        TEAM + "test_what_was_returned_is_there_after_the_server_was_killed"),
+    bug("team-commit-in-doubt-repeated", "what was recorded is recorded again, in another slot",
+        "adapters/team_ledger.py", "if doubtful is not None and self._was_committed(doubtful[0]):",
+        "if doubtful is not None and not doubtful[0]:",
+        TEAM + "test_wherever_a_connection_breaks_what_was_asked_happens_once"),
+    bug("team-doubt-taken-for-done", "what never reached the database is sent, and nobody knows of it",
+        "adapters/team_ledger.py", "found[1][0][0] == token", "found[1][0][0] != token",
+        TEAM + "test_wherever_a_connection_breaks_what_was_asked_happens_once"),
+    bug("team-silent-taken-for-gone", "two machines send one take at once",
+        "adapters/team_ledger.py", "left = max(beat + LEASE + SILENCE - self._now(), 0.0)",
+        "left = max(beat + LEASE - self._now(), 0.0)",
+        TEAM + "test_nobody_takes_up_what_a_silent_machine_may_still_be_sending"),
+    bug("team-lease-not-heeded", "a machine that slept sends what another has taken up",
+        "engine/departure.py", "if self._outside.clock.wall() > self._slot.expires:", "if self._slot.expires < 0:",
+        "tests/test_departure.py::test_after_its_lease_is_over_nothing_leaves_however_often_that_happens"),
+    bug("team-ended-by-who-lost-it", "the credits of what another machine is sending become free",
+        "adapters/ledger_account.py", "isinstance(event, Abandoned | Refused)", "isinstance(event, Abandoned)",
+        TEAM + "test_what_was_taken_up_cannot_be_taken_back_by_whoever_had_it_before"),
+    bug("team-amnesia-ignored", "a standby that lagged behind took over, and what it forgot is bought again",
+        "adapters/team_ledger.py", "if self._team.changes < self._seen:", "if self._team.changes < 0:",
+        TEAM + "test_what_was_lost_or_changed_by_hand_stops_everything"),
 
     # ── secrets ───────────────────────────────────────────────────────────────────────────────────────────────────────
     bug("key-sent-to-the-cdn", "whoever serves the clips can spend the account",

@@ -77,7 +77,7 @@ def reopened(path: Path) -> list[Job] | None:
         with open_ledger(path) as ledger:
             jobs = ledger.jobs(MANIFEST)
             assert ledger.spent(MANIFEST).reserved == sum(job.intent.reserved for job in jobs if job.state in HOLDING)
-            assert ledger._connection.execute(ledger_schema._UNTRUE).fetchone() is None
+            assert ledger._connection.execute(ledger_schema.UNTRUE.format(condition="TRUE")).fetchone() is None
             return jobs
     except LedgerError:
         return None

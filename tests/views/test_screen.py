@@ -130,3 +130,14 @@ def test_a_wait_is_said_in_words_where_it_is_not_the_runs_own_limit(why: str, wo
     said = why_waiting(Queued(why=why, seconds=1), 5, BOUNDS)
     assert said.startswith(words) if words else said == ""
     assert why_waiting(Queued(why="concurrency", seconds=1), 8, BOUNDS) == ""
+
+
+@pytest.mark.parametrize(("why", "words"), [
+    ("concurrency", "waiting for a place; in flight: asha@box (7) 5"),
+    ("crowd", "waiting for a place: the gateway takes no more jobs at once (in flight: asha@box (7) 5)"),
+    ("turn", "asha@box (7) 5 has waited longer and goes first"),
+    ("held", "another run is about to send this take: asha@box (7) 5"),
+])
+def test_whom_it_waits_for_is_said_where_a_name_is_known_and_shown_and_not_obeyed(why: str, words: str) -> None:
+    assert why_waiting(Queued(why=why, seconds=1, who="asha@box (7) 5"), 8, BOUNDS) == words
+    assert "\x1b" not in why_waiting(Queued(why=why, seconds=1, who="\x1b[2Jevil"), 8, BOUNDS)

@@ -78,7 +78,7 @@ def _manifests(files: tuple[str, ...]) -> list[str]:
 
 def _rebuild(project: Project, *, quiet: bool) -> int:
     show = project.load()
-    refuse_claims(project.settings, only={"state-dir"})
+    refuse_claims(project.settings, only={"state-dir", "ledger"})
     shots, judge = {shot.id: shot for shot in show.manifest.shots}, Judge(show.card)
     jobs = {TakeKey(manifest=project.name, shot=shot, take=take): judge.judged(entry_of(job), shots.get(shot), take)
             for (shot, take), job in known_jobs(project)[0].items()}

@@ -125,7 +125,7 @@ def _state(row: Standing) -> JobState | None:
 
 def _show_settings(settings: Settings, has_key: bool, as_json: bool) -> None:
     """Every setting with its origin. The key itself is never shown."""
-    rows = [(name, setting.value or "", setting.origin if setting.value is not None else "not set")
+    rows = [(name, setting.shown, setting.origin if setting.value is not None else "not set")
             for name, setting in settings.values.items()]
     rows.append(("API key", "set" if has_key else "", KEY_VARIABLE if has_key else "not set"))
     claims = [(claim.name, claim.value, claim.origin) for claim in settings.claims]
