@@ -375,7 +375,7 @@ def test_durations_that_make_no_sense_are_left_out_and_stop_nothing(ledger: Sqli
 
 def test_of_a_batch_that_is_larger_than_what_is_remembered_the_jobs_that_were_recorded_last_are(
         ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manifest_runner.adapters.ledger.REMEMBERED", 4)
+    monkeypatch.setattr("manifest_runner.adapters.ledger_account.REMEMBERED", 4)
     for number in range(8):
         ledger.admit(intent(f"S{number}"), FREE)
         ledger.record(intent(f"S{number}").external_task_id, SUBMITTED)
