@@ -168,7 +168,9 @@ class AccountLedger(ABC):
         if row is None:
             raise LedgerError(f"the ledger at {self._shown} knows no submission {external_task_id}")
         before = self._books.job(row)
-        if isinstance(event, Abandoned | Refused) and before.state is JobState.INTENDED and self._is_being_sent(row):
+        if before.state is JobState.INTENDED and (
+                (isinstance(event, Refused) and row.sender != self._sender)  # whoever has taken it up may have sent it, too
+                or (isinstance(event, Abandoned) and self._is_being_sent(row))):
             self._refuse_to_end(row, event)
         after = rules.apply(before, event)
         if after == before and isinstance(event, Progressed) and not event.raw:  # no news, and worth no line in the trail

@@ -17,6 +17,8 @@ from manifest_runner.errors import UsageError
 
 _SCHEMES = ("postgresql", "postgres")
 _SECRETS = ("password", "sslpassword")
+_ELSEWHERE = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
+"""Variables by which libpq finds a host where the address names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class TeamAddress:
     shown: str
     hidden: tuple[str, ...] = field(repr=False)
     is_local: bool
+    names_hosts: bool = True
 
     @classmethod
     def of(cls, url: str, origin: str = "") -> TeamAddress:
@@ -42,9 +45,10 @@ class TeamAddress:
         user, _, hosts = parts.netloc.rpartition("@")
         name, _, password = user.partition(":")
         hidden = _hide([password, *(query[name] for name in _SECRETS if name in query)])
-        places = query.get("host") or hosts
+        places = query.get("hostaddr") or query.get("host") or hosts
         database = unquote(parts.path.lstrip("/")) or query.get("dbname", "") or unquote(name) or "default"
-        return cls(url, f"{unquote(places) or 'localhost'}/{database}", hidden, all(map(_is_local, _names(places))))
+        is_local = "service" not in query and all(map(_is_local, _names(places)))
+        return cls(url, f"{unquote(places) or 'localhost'}/{database}", hidden, is_local, bool(places))
 
 
 def redacted(value: str) -> str:
@@ -58,7 +62,8 @@ def redacted(value: str) -> str:
 
 def is_encrypted_by_choice(address: TeamAddress, environ: Mapping[str, str]) -> bool:
     """Whether somebody has said how the connection is encrypted, so that nothing needs to be added."""
-    return address.is_local or "PGSSLMODE" in environ or "sslmode" in parse_qs(urlsplit(address.url).query)
+    local = address.is_local and (address.names_hosts or not any(name in environ for name in _ELSEWHERE))
+    return local or "PGSSLMODE" in environ or "sslmode" in parse_qs(urlsplit(address.url).query)
 
 
 def _bad(said: str) -> UsageError:

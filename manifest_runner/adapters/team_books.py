@@ -50,7 +50,7 @@ class TeamBooks(Books):
         self._who = who
         self._known: dict[Statement, list[tuple[Any, ...]]] = {}
         self._wanted: list[Statement] | None = None  # while it is only collected what will be asked
-        self._meter = Meter()
+        self._meter = self.meter_found = Meter()
         self.changes = 0
         """Transactions that the account has had, when its row was locked last."""
 
@@ -62,8 +62,13 @@ class TeamBooks(Books):
 
     def locked(self, found: Sequence[Any]) -> None:
         """Take what the lock has read."""
-        self._known = {}
+        self.forget()
         self.changes, self._meter = int(found[0]), self.meter_of(found[1:])
+        self.meter_found = self._meter
+
+    def forget(self) -> None:
+        """What was asked so far is so no longer: a transaction, or a part of one, is over."""
+        self._known = {}
 
     def unlock(self) -> Statement:
         """Write the account's row."""

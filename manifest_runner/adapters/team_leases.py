@@ -51,13 +51,16 @@ class Marks:
             self._own.remove()
 
     def is_alive(self, place: str, sender: str) -> bool | None:
-        """Whether a sender of this very place is; None where its mark says nothing. Raises `OSError`."""
+        """Whether a sender of this very place is; None where its mark says nothing, or cannot be read."""
         if self._base is None or not self.place or place != self.place:
             return None
-        if is_left_behind(self._base, sender):
-            is_alive(self._base, sender)  # which sweeps it away
-            return False
-        return True if is_alive(self._base, sender) else None
+        try:
+            if is_left_behind(self._base, sender):
+                is_alive(self._base, sender)  # which sweeps it away
+                return False
+            return True if is_alive(self._base, sender) else None
+        except OSError:
+            return None
 
 
 def _place_of(folder: Path) -> str:

@@ -128,6 +128,7 @@ class TeamLedger(AccountLedger):
         self._is_known = False  # whether it was ever heard of
         self._is_inside = False  # a transaction, or a look
         self._waiting = False
+        self._unfit: LedgerError | None = None  # why this ledger must not be written in any more
 
     def close(self) -> None:
         """Hang up; whoever can be told hears that this sender is gone."""
@@ -164,7 +165,17 @@ class TeamLedger(AccountLedger):
         except NotStorable as error:
             if len(operations) == 1:
                 return [error]
-            return [result for operation in operations for result in self._together([operation])]
+            return self._one_by_one(operations)
+
+    def _one_by_one(self, operations: Sequence[Callable[[], T]]) -> list[T | ManifestRunnerError]:
+        """Each in a transaction of its own. What has happened is told, also where the database is away afterwards."""
+        done: list[T | ManifestRunnerError] = []
+        for operation in operations:
+            try:
+                done += self._together([operation])
+            except ManifestRunnerError as error:
+                done.append(error)
+        return done
 
     def _change(self, operation: Callable[[], T]) -> T:
         if not self._is_inside:
@@ -190,6 +201,8 @@ class TeamLedger(AccountLedger):
         def attempt() -> list[T | ManifestRunnerError]:
             nonlocal doubtful
             token, results = os.urandom(16).hex(), list[T | ManifestRunnerError]()
+            if self._unfit is not None:
+                raise self._unfit
             try:
                 if doubtful is not None and self._was_committed(doubtful[0]):
                     return doubtful[1]
@@ -231,28 +244,35 @@ class TeamLedger(AccountLedger):
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _attempt(self, operation: Callable[[], T]) -> T | ManifestRunnerError:
-        meter = self._team.meter()
+        meter = self._team.meter() if self._link.is_open else None
         try:
             with self._link.operation():
                 return operation()
         except ManifestRunnerError as error:
-            if self._link.is_spoiled:
+            if self._link.is_spoiled or self._unfit is not None:
                 raise
-            self._team.keep_meter(meter)
+            self._team.keep_meter(self._team.meter_found if meter is None else meter)
+            self._team.forget()
             return error
 
     def _begin(self) -> None:
         found = self._link.begin(self._team.lock(), opening.VERSION_NOW)
-        opening.check_version(self._link, found[1])
-        if not found[0]:
-            raise opening.lost(self._link, "it does not know this account any more")
-        self._take(found[0][0])
+        self._judge(found[0], found[1])
 
-    def _take(self, account: Sequence[Any]) -> None:
-        """Take what the account's row holds, unless it is older than what was seen before."""
-        self._team.locked(account)
-        if self._team.changes < self._seen:
-            raise opening.lost(self._link, "it lacks changes that it had confirmed")
+    def _judge(self, account: Sequence[Sequence[Any]], version: Sequence[Sequence[Any]] | None = None) -> None:
+        """Take what the account's row holds. Books that are not what they were end every transaction, this one and all later
+        ones: what others write in them meanwhile makes them no better."""
+        try:
+            if version is not None:
+                opening.check_version(self._link, version)
+            if not account:
+                raise opening.lost(self._link, "it does not know this account any more")
+            self._team.locked(account[0])
+            if self._team.changes < self._seen:
+                raise opening.lost(self._link, "it lacks changes that it had confirmed")
+        except LedgerError as error:
+            self._unfit = error
+            raise
 
     def _end(self, token: str) -> None:
         """Commit, and be heard of."""
@@ -261,6 +281,7 @@ class TeamLedger(AccountLedger):
         beat = self._link.now
         self._link.commit((_SENDER, self._sign(beat, token)), self._team.unlock())
         self._seen, self._token = self._team.changes + 1, token
+        self._team.forget()
         self._confirmed(beat)
 
     def _sign(self, beat: float, token: str) -> tuple[object, ...]:
@@ -275,9 +296,7 @@ class TeamLedger(AccountLedger):
         found = self._link.begin(self._team.lock(), ("SELECT token, beat FROM senders WHERE account = ? AND sender = ?",
                                                      (self._account, self._sender)))
         self._link.roll_back()
-        if not found[0]:
-            raise opening.lost(self._link, "it does not know this account any more")
-        self._take(found[0][0])
+        self._judge(found[0])
         happened = bool(found[1]) and found[1][0][0] == token
         if happened:
             self._seen, self._token = self._team.changes, token

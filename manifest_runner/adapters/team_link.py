@@ -118,8 +118,9 @@ class Link:
     def begin(self, *statements: Statement) -> list[list[tuple[Any, ...]]]:
         """Open a transaction and ask, in one round trip; then the clock is read. The first statements may wait for a lock."""
         self._forget()
+        found = self._round_trip([*_BEGIN, *map(self._bound, statements), self._clock])[len(_BEGIN):-1]
         self.is_open = True
-        return self._round_trip([*_BEGIN, *map(self._bound, statements), self._clock])[len(_BEGIN):-1]
+        return found
 
     def ask(self, statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
         """The answers to questions, after everything that was told so far; without a transaction, as a look of their own."""

@@ -74,9 +74,10 @@ def check_ledger(project: Project) -> TeamAddress | None:
 
 
 def name_of(project: Project) -> str:
-    """A name that tells this ledger from all others."""
+    """A name that tells this ledger from others. Of a database its own name, since hosts change when one takes over; a note
+    that a ledger does not know stops everything, so one too many loses nothing."""
     address = _team(project)
-    return str(project.state.ledger.resolve()) if address is None else f"postgresql://{address.shown}"
+    return str(project.state.ledger.resolve()) if address is None else f"postgresql:{address.shown.rpartition('/')[2]}"
 
 
 def _team(project: Project) -> TeamAddress | None:

@@ -90,10 +90,10 @@ class LifeTable:
         guesses, model, own = self._guesses, self._ages.get(kind[:1], _NOTHING), self._ages.get(kind, _NOTHING)
 
         def risk(step: int) -> float:
-            if step >= len(model.reached):  # whatever its kind has reached, the model has
-                return guesses[min(step, STEPS)]
-            weight = GUESSED / (1 + model.lived[step]) ** 2
-            chance = (model.ended[step] + weight * guesses[step]) / (model.reached[step] + weight)
+            chance = guesses[min(step, STEPS)]
+            if step < len(model.reached):
+                weight = GUESSED / (1 + model.lived[step]) ** 2
+                chance = (model.ended[step] + weight * chance) / (model.reached[step] + weight)
             if step >= len(own.reached):
                 return chance
             return (own.ended[step] + FEW * chance) / (own.reached[step] + FEW)

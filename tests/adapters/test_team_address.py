@@ -23,6 +23,8 @@ PLAIN = "canary-p@ss-4711-0815"
     (f"postgresql://studio:{SECRET}@%2Frun%2Fpostgresql/ledger", "/run/postgresql/ledger", True),
     (f"postgresql://db.example?dbname=ledger&user=studio&password={SECRET}", "db.example/ledger", False),
     (f"postgresql://studio:{SECRET}@db.example", "db.example/studio", False),
+    (f"postgresql:///ledger?hostaddr=10.1.2.3&password={SECRET}", "10.1.2.3/ledger", False),
+    (f"postgresql:///ledger?service=prod&password={SECRET}", "localhost/ledger", False),
 ])
 def test_hosts_and_database_are_shown_and_nothing_else(url: str, shown: str, is_local: bool) -> None:
     address = TeamAddress.of(url)
@@ -52,3 +54,12 @@ def test_a_connection_to_another_machine_is_encrypted_unless_somebody_has_said_h
     assert is_encrypted_by_choice(far, {"PGSSLMODE": "disable"})
     assert is_encrypted_by_choice(TeamAddress.of("postgresql://db.example/ledger?sslmode=verify-full"), {})
     assert is_encrypted_by_choice(TeamAddress.of("postgresql:///ledger"), {})
+
+
+@pytest.mark.parametrize(("url", "environ", "chosen"), [
+    ("postgresql:///ledger", {}, True), ("postgresql:///ledger", {"PGHOST": "db.example"}, False),
+    ("postgresql:///ledger", {"PGSERVICE": "prod"}, False), ("postgresql://localhost/ledger", {"PGHOST": "db.example"}, True),
+    ("postgresql:///ledger", {"PGHOST": "db.example", "PGSSLMODE": "verify-full"}, True),
+])
+def test_a_host_that_the_environment_names_is_another_machine(url: str, environ: dict[str, str], chosen: bool) -> None:
+    assert is_encrypted_by_choice(TeamAddress.of(url), environ) == chosen

@@ -25,7 +25,7 @@ import pytest
 from manifest_runner.adapters import ledger_schema, team_ledger, team_schema
 from manifest_runner.adapters.gateway import _WHOLE_EXCHANGE
 from manifest_runner.adapters.team_address import TeamAddress
-from manifest_runner.adapters.team_leases import BEAT, LEASE, SILENCE
+from manifest_runner.adapters.team_leases import BEAT, LEASE, SILENCE, Marks
 from manifest_runner.adapters.team_ledger import TeamLedger
 from manifest_runner.adapters.team_link import CLOCK
 from manifest_runner.adapters.team_slots import Clocks, LocalSlot
@@ -313,8 +313,21 @@ def test_what_was_taken_up_cannot_be_taken_back_by_whoever_had_it_before(studio:
     assert isinstance(other.admit(intent(), FREE), Admitted)
     with pytest.raises(LedgerError, match="b@studio has taken up mr-monsoon"):
         one.record(intent().external_task_id, Refused(words="stopped"))
+    other.close()  # without having been told how its submission ended: it may have been accepted
+    with pytest.raises(LedgerError, match="has taken up mr-monsoon"):
+        one.record(intent().external_task_id, Refused(words="stopped"))
     assert one.record(intent().external_task_id, SUBMITTED).state is JobState.SUBMITTED, "an answer is an answer"
-    assert other.record(intent().external_task_id, SUBMITTED).state is JobState.SUBMITTED
+    again = studio.machine("c")
+    assert again.record(intent().external_task_id, SUBMITTED).state is JobState.SUBMITTED
+
+
+def test_a_mark_that_cannot_be_read_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bool:
+        raise PermissionError
+
+    marks = Marks(tmp_path)
+    monkeypatch.setattr("manifest_runner.adapters.team_leases.is_left_behind", fail)
+    assert marks.is_alive(marks.place, "a") is None
 
 
 def test_on_one_machine_a_killed_process_is_known_at_once_and_a_live_one_however_silent(studio: Studio) -> None:
@@ -469,6 +482,40 @@ def test_what_was_lost_or_changed_by_hand_stops_everything(studio: Studio, state
         connection.execute(statement, [studio.account])
     with pytest.raises(LedgerError, match=words):
         ledger.admit(intent(), FREE)
+
+
+@pytest.mark.parametrize("statement", [
+    "UPDATE accounts SET changes = 0 WHERE account = %s", "UPDATE accounts SET late = 'x' WHERE account = %s",
+])
+def test_books_that_are_not_what_they_were_stop_every_operation_from_then_on(studio: Studio, statement: str) -> None:
+    ledger, other = studio.machine("a"), studio.machine("b")
+    for take in (1, 2, 3):
+        ledger.admit(intent("A", take=take), FREE)
+    count = len(studio.trail())
+    with studio.database.connect() as connection:
+        connection.execute("SET search_path = manifest_runner")
+        connection.execute(statement, [studio.account])
+    with pytest.raises(LedgerError, match=r"lacks changes|does not hold times"):  # as where it only says that it is alive
+        ledger.transact([lambda: ledger._change(lambda: None), lambda: ledger.admit(intent("B"), FREE)])
+    with studio.database.connect() as connection:  # others go on, until the count of changes is above what was seen
+        connection.execute("SET search_path = manifest_runner")
+        connection.execute("UPDATE accounts SET changes = 100, late = '[]' WHERE account = %s", [studio.account])
+    with pytest.raises(LedgerError, match=r"lacks changes|does not hold times"):
+        ledger.admit(intent("C"), FREE)
+    assert len(studio.trail()) == count
+    assert isinstance(other.admit(intent("D"), FREE), Admitted), "who begins anew sees what is there"
+
+
+def test_an_operation_that_fails_takes_back_no_pause_that_another_machine_has_heard_of(studio: Studio) -> None:
+    one, other = studio.machine("a"), studio.machine("b")
+    one.admit(intent("A"), FREE)
+    other.admit(intent("B"), FREE)
+    other.throttled(intent("B").external_task_id, 3000.0)
+    with pytest.raises(BudgetExceeded):
+        one.admit(intent("C"), SpendingLimits(daily_credits=D(1)))
+    answer = other.admit(intent("D"), FREE)
+    assert isinstance(answer, Wait)
+    assert answer.seconds > 1000
 
 
 def test_sums_that_do_not_agree_are_seen_when_it_is_opened(studio: Studio) -> None:

@@ -108,6 +108,13 @@ def test_few_jobs_of_a_kind_are_supplemented_by_the_models_others_and_many_are_n
     assert chance(lives, 100) > 0.9
 
 
+def test_what_is_known_of_a_long_kind_counts_also_where_nothing_is_remembered_of_the_others_any_more() -> None:
+    lives = table(guess=0.01)
+    lives.remember([*[(KIND, 600.0)] * 50, *[(OTHER, 60.0)] * 300])
+    assert chance(lives, 300) < 0.02
+    assert chance(lives, 600) > 0.8
+
+
 def test_a_guess_counts_where_nothing_is_known_and_less_the_more_jobs_have_lived_through_an_age() -> None:
     guesses = [chance(table(*[150.0] * number, guess=0.1), 100) for number in (0, 1, 3, 10, 40)]
     assert guesses[0] == pytest.approx(0.5)
