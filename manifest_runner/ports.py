@@ -235,8 +235,9 @@ class Store(Protocol):
         stored but not placed, and `DownloadError` names both."""
         ...
 
-    async def place(self, artifact: Artifact) -> bool:
-        """Put a stored artifact at its path again; False where the store does not have its bytes."""
+    async def place(self, artifact: Artifact, *, over: bool = True) -> bool:
+        """Put a stored artifact at its path again; False where the store does not have its bytes. Without `over` a file that is
+        whole already stays as it is."""
         ...
 
     def path_of(self, artifact: Artifact) -> Path:

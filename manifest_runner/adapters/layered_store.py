@@ -33,9 +33,9 @@ class LayeredStore:
         """See `ports.Store.keep`; the shared store learns of it when somebody pushes."""
         return await self._local.keep(scratch, name, media, sha256=sha256)
 
-    async def place(self, artifact: Artifact) -> bool:
+    async def place(self, artifact: Artifact, *, over: bool = True) -> bool:
         """Put the artifact at its path, from here or from there; False where neither has its bytes whole."""
-        if await self._local.place(artifact):
+        if await self._local.place(artifact, over=over):
             return True
         scratch = self._local.scratch(artifact.sha256)
         try:

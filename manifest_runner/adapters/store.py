@@ -77,12 +77,13 @@ class LocalStore:
         self._destination(name)  # refused before anything moves
         return await _in_thread(self._keep, scratch, name, media, sha256)
 
-    async def place(self, artifact: Artifact) -> bool:
+    async def place(self, artifact: Artifact, *, over: bool = True) -> bool:
         """Put the artifact's bytes at its path, over whatever is there; False where the store does not have them whole.
 
-        An object whose bytes do not fit its name is moved aside. Raises as `keep` does.
+        An object whose bytes do not fit its name is moved aside. Without `over` a file that is whole already stays, and keeps
+        its time, by which make and ninja judge. Raises as `keep` does.
         """
-        return await _in_thread(self._place, artifact)
+        return await _in_thread(self._place, artifact, over=over)
 
     def path_of(self, artifact: Artifact) -> Path:
         """Where the bytes can be read now: the object, which nobody edits, or the placed copy where the store has none."""
@@ -143,7 +144,7 @@ class LocalStore:
                                 hint="the disk does not return what was written to it")
         return artifact
 
-    def _place(self, artifact: Artifact) -> bool:
+    def _place(self, artifact: Artifact, *, over: bool = True) -> bool:
         destination, stored = self._destination(artifact.path), self._object(artifact.sha256)
         try:
             source = _open_regular(stored)
@@ -157,7 +158,7 @@ class LocalStore:
                 temporary = destination.with_name(f".{os.urandom(8).hex()}.tmp")
                 try:
                     intact = _copy(source, temporary) == artifact.sha256
-                    if intact:
+                    if intact and (over or not _is_there(destination, artifact)):
                         temporary.replace(destination)  # replaces a link at that name, never follows it
                         sync_folder(destination.parent)
                 finally:
@@ -225,6 +226,16 @@ def _judged(path: Path, artifact: Artifact) -> Copy:
         return Copy.MISSING
     except OSError as error:
         raise _cannot(f"read {artifact.path}", error) from None
+
+
+def _is_there(path: Path, artifact: Artifact) -> bool:
+    """Whether a placed file is whole already, and a file of its own."""
+    try:
+        facts = path.lstat()
+        own = stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1 and facts.st_size == artifact.bytes
+        return own and sha256_of(path) == artifact.sha256
+    except OSError:
+        return False
 
 
 def sha256_of(path: Path) -> str:

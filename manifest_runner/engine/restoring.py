@@ -25,12 +25,12 @@ class Origin(StrEnum):
 
 
 async def restore(entry: LockEntry, place: str, sources: Sources, *, asking: Callable[[], None] = lambda: None,
-                  ) -> tuple[Artifact, Origin]:
+                  over: bool = True) -> tuple[Artifact, Origin]:
     """Put the clip of a finished take at `place`, and say where its bytes were. `asking` is called where the gateway must be
-    asked for them. Raises `DownloadError`, `MediaError`, `StoreError` or `ProviderError`, and `JobNotFound` where no job is
-    named."""
+    asked for them; without `over` a clip that is whole in its place stays as it is. Raises `DownloadError`, `MediaError`,
+    `StoreError` or `ProviderError`, and `JobNotFound` where no job is named."""
     artifact = replace(entry.outputs[0], path=place)
-    if await sources.store.place(artifact):
+    if await sources.store.place(artifact, over=over):
         return artifact, Origin.STORE
     if entry.job_id is None:
         raise JobNotFound(f"{place}: its bytes are in no store and the lockfile names no job",

@@ -202,9 +202,9 @@ class _Run:
             return Outcome(key=key, action=change.action, ending=Ending.IN_DOUBT, words=words)
         return await self._finish(key, change, job)
 
-    async def _restore(self, key: TakeKey, change: Change, entry: LockEntry) -> Outcome:
-        """Put the bytes of a finished take where they belong."""
-        artifact, origin = await restore(entry, output_path(self.manifest, key.shot, key.take), self.outside,
+    async def _restore(self, key: TakeKey, change: Change, entry: LockEntry, *, over: bool = True) -> Outcome:
+        """Put the bytes of a finished take where they belong; without `over`, unless they are there."""
+        artifact, origin = await restore(entry, output_path(self.manifest, key.shot, key.take), self.outside, over=over,
                                          asking=lambda: self.observe(key, Notice.DOWNLOADING))
         if origin is Origin.STORE:
             self.observe(key, Notice.RESTORED)
@@ -231,7 +231,7 @@ class _Run:
             return Outcome(key=key, action=change.action, ending=Ending.SKIPPED, words=_STOPPED)
         if job.state is JobState.STORED:  # another process was faster, or it was bought under an earlier plan
             self.takes.learn(key, job)
-            return await self._restore(key, change, entry_of(job))
+            return await self._restore(key, change, entry_of(job), over=False)
         return await self._finish(key, change, job, earlier=job.intent.fingerprint != intent.fingerprint)
 
     async def _intent(self, key: TakeKey, shot: Shot, change: Change) -> Intent:
@@ -298,7 +298,7 @@ class _Run:
             self.observe(key, Notice.DOWNLOADING)
             job = await collect(job, document, output_path(self.manifest, key.shot, key.take), self.outside, self._tell)
         elif job.state is JobState.STORED:  # another run has brought it home, perhaps to another machine
-            brought = (await self._restore(key, change, entry_of(job))).artifact
+            brought = (await self._restore(key, change, entry_of(job), over=False)).artifact
         outcome = self.takes.finished(key, change, job)
         outcome = outcome if brought is None else replace(outcome, artifact=brought)
         if not earlier or outcome.ending is not Ending.DONE:

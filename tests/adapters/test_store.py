@@ -110,6 +110,23 @@ async def test_a_place_that_was_deleted_or_overwritten_is_restored(store: LocalS
     assert victim.read_bytes() == b"untouched"
 
 
+async def test_a_clip_that_is_whole_may_keep_its_time_and_a_link_to_it_does_not_count(store: LocalStore, folder: Path) -> None:
+    artifact = await store.keep(fill(store), PLACE, None)
+    placed = folder / PLACE
+    os.utime(placed, ns=(10**18, 10**18))
+    assert await store.place(artifact, over=False)
+    assert placed.stat().st_mtime_ns == 10**18, "make and ninja would render again what goes on from it"
+    (folder / "other.mp4").hardlink_to(placed)
+    assert await store.place(artifact, over=False)
+    assert placed.stat().st_nlink == 1
+    os.utime(placed, ns=(10**18, 10**18))
+    assert await store.place(artifact)
+    assert placed.stat().st_mtime_ns > 10**18
+    placed.write_bytes(CLIP[:-1] + b"x")
+    assert await store.place(artifact, over=False)
+    assert placed.read_bytes() == CLIP
+
+
 async def test_an_artifact_that_the_store_does_not_have_is_not_placed(store: LocalStore, folder: Path) -> None:
     assert not await store.place(Artifact(path=PLACE, sha256="0" * 64, bytes=1))
     assert all_files(folder) == set()
