@@ -152,6 +152,11 @@ class Ledger(Protocol):
         soon after it open later."""
         ...
 
+    async def left(self, manifest: str, limits: SpendingLimits) -> Decimal | None:
+        """The credits that a run of a manifest may still reserve under these limits, as things stand; None where they set no
+        bound. `admit` decides."""
+        ...
+
     async def jobs(self, manifest: str) -> Sequence[Job]:
         """The latest job of every take of a manifest, ordered by shot and take."""
         ...

@@ -142,6 +142,11 @@ class InMemoryLedger:
         return [(entry.job.intent.request, seconds) for task, entry in self.books.entries.items()
                 if (seconds := took.get(task)) is not None]
 
+    async def left(self, manifest: str, limits: SpendingLimits) -> Decimal | None:
+        rooms = [limit - spent for limit, spent in ((limits.run_credits, self.run_spending(manifest)),
+                                                    (limits.daily_credits, self.day_spending())) if limit is not None]
+        return max(min(rooms), Decimal(0)) if rooms else None
+
     async def jobs(self, manifest: str) -> Sequence[Job]:
         mine = [entry.job for entry in self.books.entries.values() if entry.job.intent.key.manifest == manifest]
         latest = {(job.intent.key.shot, job.intent.key.take): job for job in sorted(mine, key=lambda job: job.intent.attempt)}

@@ -602,6 +602,25 @@ async def test_a_budget_is_spent_in_the_order_of_the_cut(tmp_path: Path) -> None
         assert studio.jobs_made() == 7
 
 
+ENDS_IN_A_CHAIN = "shots:\n" + "".join(f"  - {{id: S{n}, prompt: x}}\n" for n in range(6)) + (
+    "  - {id: A, prompt: x}\n  - {id: B, prompt: x, first_frame: {shot: A, frame: last}}\n"
+    "  - {id: C, prompt: x, first_frame: {shot: B, frame: last}}\n")
+
+
+@pytest.mark.parametrize(("limits", "first"), [
+    (SpendingLimits(concurrency=3), ["S0", "S1", "A"]),
+    (SpendingLimits(concurrency=3, run_credits=Decimal(9 * 145 - 1)), ["S0", "S1", "S2"]),
+    (SpendingLimits(concurrency=3, daily_credits=Decimal(9 * 145 - 1)), ["S0", "S1", "S2"]),
+    (SpendingLimits(concurrency=3, run_credits=Decimal(9 * 145), daily_credits=Decimal(9 * 145)), ["S0", "S1", "A"]),
+])
+async def test_what_a_chain_goes_on_from_leaves_early_where_the_credits_are_enough_for_all(
+        tmp_path: Path, limits: SpendingLimits, first: list[str]) -> None:
+    async with Studio(folder=tmp_path, text=ENDS_IN_A_CHAIN, limits=limits) as studio:
+        await studio.render()
+        jobs = sorted(studio.books()["jobs"], key=lambda job: (job["created"], job["id"]))
+        assert sorted(job["external_task_id"].partition("_t")[0] for job in jobs[:3]) == sorted(first)
+
+
 async def test_neither_takes_in_line_nor_jobs_at_the_gateway_need_a_task_each_nor_are_their_bytes_kept(tmp_path: Path) -> None:
     text = "shots:\n" + "".join(f"  - {{id: S{n:03}, prompt: x{n}}}\n" for n in range(200))
     async with Studio(folder=tmp_path, text=text, settings=Settings(speed=1e-3, seed="studio"), patience=40) as studio:

@@ -261,6 +261,14 @@ class AccountLedger(ABC):
         """What counts against the limits now; for the run, with what earlier runs of `manifest` left open."""
         return self._look(partial(self._spent, manifest))
 
+    def left(self, manifest: str, limits: SpendingLimits) -> Decimal | None:
+        """The credits that this run of a manifest may still reserve, as things stand; None where the limits set no bound."""
+        if limits.run_credits is None and limits.daily_credits is None:
+            return None
+        spent = self.spent(manifest)
+        rooms = (rules.room(limits.run_credits, spent.run), rules.room(limits.daily_credits, spent.day))
+        return min(room for room in rooms if room is not None)
+
     def _spent(self, manifest: str | None) -> Spending:
         now = self._now()
         held = self._books.held("account", "") if manifest is None else self._books.held("manifest", manifest)

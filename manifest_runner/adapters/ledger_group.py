@@ -7,6 +7,7 @@ survive Ctrl-C); the ledger is only ever used by one thread at a time; one opera
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -62,6 +63,10 @@ class GroupLedger:
     async def late(self, slot: Slot, left: float) -> None:
         """See `ports.Ledger.late`."""
         await self._do(partial(self._ledger.late, slot, left))
+
+    async def left(self, manifest: str, limits: SpendingLimits) -> Decimal | None:
+        """See `ports.Ledger.left`."""
+        return await self._do(partial(self._ledger.left, manifest, limits))
 
     async def jobs(self, manifest: str) -> Sequence[Job]:
         """See `ports.Ledger.jobs`."""

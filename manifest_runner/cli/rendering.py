@@ -29,6 +29,7 @@ from manifest_runner.core.planfile import differences
 from manifest_runner.core.planning import Where, is_stale
 from manifest_runner.core.pricing import format_total
 from manifest_runner.core.running import Bounds, Running
+from manifest_runner.core.sending import sending_order
 from manifest_runner.core.verdict import open_takes
 from manifest_runner.engine import Options, Outside, execute
 from manifest_runner.errors import ExitCode, StalePlan, UsageError
@@ -294,9 +295,12 @@ class Rendering:
 
         limits = options.limits
         bounds = Bounds(concurrency=limits.concurrency, rate=limits.rate, credits=limits.run_credits)
+        durations = await outside.ledger.durations()
+        order = sending_order(planned.plan, show.manifest, show.card, durations, rate=limits.rate,
+                              concurrency=limits.concurrency, left=await outside.ledger.left(self.project.name, limits))
         running = Running(planned.plan, show.manifest, show.card, planned.jobs, bounds, poll=options.poll.every,
-                          now=outside.clock.monotonic())
-        running.remember(await outside.ledger.durations())
+                          now=outside.clock.monotonic(), order=order)
+        running.remember(durations)
         folder = self.project.path.parent
         return Live(running, outside.clock.monotonic, title=f"{show.manifest.show} {show.manifest.sequence}".strip(),
                     folder="" if folder == Path() else f"{folder}/", priced=priced, colour=click.get_current_context().color)

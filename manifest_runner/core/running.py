@@ -15,7 +15,7 @@ from functools import partial
 
 from manifest_runner.core.lifecycle import HOLDING, Event, Failed, Intended, Missing, Progressed, Refused, Submitted, Succeeded
 from manifest_runner.core.lifetable import Kind, kind_of
-from manifest_runner.core.model import Action, Job, JobState, Manifest, Plan, Rate, Request, TakeKey
+from manifest_runner.core.model import Action, Change, Job, JobState, Manifest, Plan, Rate, Request, TakeKey
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Ending, Notice, Outcome, Queued
 from manifest_runner.core.pace import Patience
@@ -91,10 +91,10 @@ class _Take:
 
 class Running:
     """The fold. `poll` is how many seconds lie between two looks at a job, which is how late its end is noticed until this run
-    has shown better."""
+    has shown better. `order` is that in which new takes leave; without it, that of the cut."""
 
     def __init__(self, plan: Plan, manifest: Manifest, card: ModelCard, jobs: Mapping[Where, Job], bounds: Bounds, *,
-                 poll: float, now: float) -> None:
+                 poll: float, now: float, order: Iterable[Change] = ()) -> None:
         self.bounds = bounds
         self._card = card
         self._began = now
@@ -105,7 +105,8 @@ class Running:
         self._flying: dict[Where, tuple[TakeKey, float]] = {}
         self._queued: Queued | None = None
         self._failed: list[Outcome] = []
-        self._takes = dict(_takes(plan, manifest, card))
+        places = {(change.shot, change.take): place for place, change in enumerate(order)}
+        self._takes = dict(sorted(_takes(plan, manifest, card), key=lambda found: places.get(found[0], -1)))
         self._chained = any(take.after for take in self._takes.values())
         for where, job in jobs.items():
             if where in self._takes:

@@ -11,10 +11,10 @@ AHEAD = 32
 
 
 class Line:
-    """Where takes stand for their turn, one at a time, in the order of the plan, whoever was ready first.
+    """Where takes stand for their turn, one at a time, in the order of their places, whoever was ready first.
 
-    So a budget that is not enough for all is spent on the first shots of the cut, and ten thousand waiting takes cost the
-    ledger one question, not ten thousand. A place that has joined is waited for: join when nothing is left to wait for.
+    So a budget that is not enough for all is spent on the first of them, and ten thousand waiting takes cost the ledger one
+    question, not ten thousand. A place that has joined is waited for: join when nothing is left to wait for.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Line:
         self._room = anyio.Semaphore(AHEAD)
 
     def join(self, place: int) -> None:
-        """Stand at a place of the plan; once is enough."""
+        """Stand at a place; once is enough."""
         if place not in self._standing:
             self._standing.add(place)
             heapq.heappush(self._places, place)

@@ -33,9 +33,10 @@ from manifest_runner.core.model import (
 )
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.outcome import Ending, Notice, Observer, Outcome, Report
-from manifest_runner.core.planning import output_path, upstream_frames
+from manifest_runner.core.planning import Where, output_path, upstream_frames
 from manifest_runner.core.projection import entry_of
 from manifest_runner.core.requests import body_of, clip_frame_identity, task_id
+from manifest_runner.core.sending import SUBMITTED, sending_order
 from manifest_runner.engine.following import Following, Landing, collect, record
 from manifest_runner.engine.lockkeeper import LockKeeper
 from manifest_runner.engine.looking import Paced
@@ -52,7 +53,6 @@ from manifest_runner.errors import (
 )
 
 _STOPPED = "the run was stopped before its turn"
-_SUBMITTED = frozenset({Action.CREATE, Action.REPLACE})
 
 
 async def execute(plan: Plan, *, name: str, manifest: Manifest, card: ModelCard, lockfile: Lockfile, outside: Outside,
@@ -83,14 +83,20 @@ class _Run:
         self.takes = Takes(plan, manifest, card, lockfile, self.keeper)
         self.tasks = anyio.create_task_group()  # of takes that have something to do; those that are only followed need none
         self.halt: ManifestRunnerError | None = None
-        self.places = {(change.shot, change.take): place for place, change in enumerate(plan.changes)}
+        self.places: dict[Where, int] = {}  # in the line, where those that are submitted stand first
         self.submissions = Submissions(card, self.outside, options, self._halted, self._halt, observe)
         self.pictures = Pictures(outside)
 
     async def all(self) -> Report:
         """Run every change; the lockfile is written whatever happens."""
-        self.takes.remember(await self.outside.ledger.jobs(self.name))
-        self.following.remember(await self.outside.ledger.durations())
+        ledger, limits = self.outside.ledger, self.options.limits
+        self.takes.remember(await ledger.jobs(self.name))
+        durations = await ledger.durations()
+        self.following.remember(durations)
+        sent = sending_order(self.plan, self.manifest, self.card, durations, rate=limits.rate, concurrency=limits.concurrency,
+                             left=await ledger.left(self.name, limits))
+        others = (change for change in self.plan.changes if change.action not in SUBMITTED)
+        self.places = {(change.shot, change.take): place for place, change in enumerate((*sent, *others))}
         try:
             async with anyio.create_task_group() as keeping:
                 keeping.start_soon(self.keeper.run)
@@ -112,7 +118,7 @@ class _Run:
                 self.takes.keep(self._key(change), change)
         in_line, others = [], []
         for change in self.plan.changes:
-            if change.action in _SUBMITTED and not upstream_frames(self.takes.shots[change.shot]):
+            if change.action in SUBMITTED and not upstream_frames(self.takes.shots[change.shot]):
                 in_line.append(change)
                 self.submissions.line.join(self.places[change.shot, change.take])
             elif change.action is not Action.KEEP:
@@ -120,7 +126,7 @@ class _Run:
         for change in others:
             self.tasks.start_soon(self._take, change)
             await checkpoint()  # what is only followed from here on has no task by the time the next one starts
-        for change in in_line:
+        for change in sorted(in_line, key=lambda change: self.places[change.shot, change.take]):
             await self.submissions.line.called(self.places[change.shot, change.take])
             self.tasks.start_soon(self._take, change)
         if self.plan.changes:

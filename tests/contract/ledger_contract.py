@@ -409,6 +409,18 @@ class LedgerContract:
             await world.open("a").record(intent(name).external_task_id, Succeeded(charged=D(1), took=took))
         assert [request.params["prompt"] for request, _ in await world.open("b").durations()] == ["A", "B", "C"]
 
+    async def test_what_is_left_is_what_still_fits_under_the_tightest_limit(self, world: World) -> None:
+        earlier, ledger = world.open("b"), world.open("a")
+        await walk(earlier, intent("ELSEWHERE", manifest="other.yaml", reserved=D(40)))
+        await walk(ledger, intent("A", reserved=D(100)))
+        for run, day, left in ((None, None, None), (1000, None, 900), (None, 1000, 860), (910, 1000, 810), (1000, 910, 770),
+                               (50, 1000, 0)):
+            limits = SpendingLimits(run_credits=None if run is None else D(run), daily_credits=None if day is None else D(day))
+            assert await ledger.left("monsoon.yaml", limits) == left
+        for daily, left in ((False, D(900)), (True, D(860))):  # `admit` says the same
+            assert await takes(ledger, left, limit=D(1000), daily=daily)
+            assert not await takes(ledger, left + 1, limit=D(1000), daily=daily)
+
     async def test_what_a_job_took_changes_nothing_but_that(self, world: World) -> None:
         one = await walk(world.open("a"), intent("A"), SUBMITTED, Succeeded(charged=D(1), took=3.0))
         other = await walk(world.open("a"), intent("A", manifest="other.yaml"), SUBMITTED, Succeeded(charged=D(1)))
