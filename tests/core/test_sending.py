@@ -50,7 +50,8 @@ def shots(*lines: str) -> str:
 
 PLAIN = shots(*(f"{{id: S{number}, prompt: x}}" for number in range(6)))
 CHAIN = shots(*(f"{{id: S{number}, prompt: x}}" for number in range(6)), "{id: A, prompt: x}",
-              "{id: B, prompt: x, first_frame: {shot: A, frame: last}}", "{id: C, prompt: x, first_frame: {shot: B, frame: last}}")
+              "{id: B, prompt: x, first_frame: {shot: A, frame: last}}",
+              "{id: C, prompt: x, first_frame: {shot: B, frame: last}}")
 LENGTHS = shots(*(f"{{id: S{number}, prompt: x, duration: {3 if number < 5 else 10}}}" for number in range(6)))
 ONE_AT_ONCE: Mapping[str, Any] = {"rate": None, "concurrency": 1, "left": None}
 
