@@ -42,11 +42,10 @@ class _Decline(Exception):
 
 def read(text: str, most_events: int) -> dict[str, Json] | None:
     """The mapping that `text` holds, or None where libyaml should read it, as where it could have over `most_events` events."""
-    # A line has eight events at most (`- a: {b: c}` has seven, and a list may begin and end with it), and two for each comma.
-    if 8 * text.count("\n") + 2 * text.count(",") + 10 > most_events or not is_printable(text):
+    if not is_printable(text):
         return None
     try:
-        return _Reader(text).document()
+        return _Reader(text, most_events).document()
     except _Decline:
         return None
 
@@ -55,13 +54,14 @@ class _Reader:
     """Reads one text, line by line.
 
     `stack` holds what is open, each with its level: twice the column of a mapping's keys, and one more than that for a list,
-    since a list may stand in the column of the key that it belongs to.
+    since a list may stand in the column of the key that it belongs to. `left` is how many events there may still be.
     """
 
-    __slots__ = ("flat", "keys", "scalars", "text")
+    __slots__ = ("flat", "keys", "left", "scalars", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, most_events: int) -> None:
         self.text = text
+        self.left = most_events - 6  # of the stream, the document and its mapping
         self.keys: dict[str, str] = {}  # one string for each key, however often it is written
         self.scalars: dict[str, Json] = {}  # by what stands behind the colon
         self.flat: dict[str, Any] = {}
@@ -72,7 +72,7 @@ class _Reader:
         stack: list[tuple[int, Any]] = [(0, root)]
         top, holder = stack[0]
         waiting: str | None = None  # the key in `holder` whose value, if any, begins on a line below
-        text, position, end = self.text, 0, len(self.text)
+        text, position, end, events = self.text, 0, len(self.text), 0
         match, keys, scalars = _LINE.match, self.keys, self.scalars
         while position < end:
             found = match(text, position)
@@ -83,12 +83,16 @@ class _Reader:
                 if rest and rest[0] != "#":
                     raise _Decline
                 continue
+            events += 2 if dash is None or key is None else 4  # a key and a value; the item of a list, or its start and end
+            if events > self.left:
+                raise _Decline
             column = len(spaces)
             level = 2 * column if dash is None else 2 * column + 1
             if waiting is not None:
                 if level > top:
                     opened: Any = {} if dash is None else []
                     holder[waiting] = opened
+                    events += 1  # a start and an end instead of a scalar
                     stack.append((level, opened))
                     top, holder = level, opened
                     if len(stack) > MAX_OPEN:
@@ -123,7 +127,7 @@ class _Reader:
                 holder[key], position = self._block(rest, position, column)
             else:
                 holder[key] = self._value(rest)
-        if not root:
+        if not root or events > self.left:
             raise _Decline
         return root
 
@@ -136,6 +140,7 @@ class _Reader:
             flat = self.flat.get(rest)
             if flat is None:
                 flat = self.flat[rest] = _flat_mapping(rest) if start == "{" else _flat_list(rest)
+            self.left -= 2 * len(flat) + 1
             return flat.copy()
         if start in ("'", '"'):
             quoted = _QUOTED.fullmatch(rest)

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from yaml._yaml import CParser
 
+from benchmarks.shows import manifest_text
 from manifest_runner.core import blocks
+from manifest_runner.core.expansion import MAX_SHOTS
 from manifest_runner.core.parsing import MAX_EVENTS, parse, parse_events
 from manifest_runner.errors import InvalidInput
 
@@ -63,15 +66,22 @@ tags:
 """
 
 
+def events_of(text: str) -> int:
+    """How many events libyaml tells of a text."""
+    return sum(1 for _ in iter(CParser(text).get_event, None))
+
+
 def quick(text: str) -> dict[str, object] | None:
     return blocks.read(text, MAX_EVENTS)
 
 
 def held(text: str) -> bool:
-    """Whether the quick reader took `text`; then libyaml must take it too, for the same: order and types count."""
+    """Whether the quick reader took `text`; then libyaml must take it too, for the same: order and types count, and so does
+    the bound on its events."""
     found = quick(text)
     if found is None:
         return False
+    assert blocks.read(text, events_of(text) - 1) is None, text
     try:
         wanted = parse_events(text, path="m.yaml").data
     except InvalidInput as error:
@@ -134,11 +144,10 @@ def test_braces_that_are_written_twice_are_two_mappings() -> None:
     assert found["e"] is not found["g"]
 
 
-def test_a_text_that_could_pass_the_bound_on_events_is_left_to_libyaml() -> None:
-    text = "a:\n" + "  - b: {c: d, e: f}\n" * 100
-    count = 1_100  # of which libyaml tells fewer
-    assert blocks.read(text, count) is not None
-    assert blocks.read(text, count - 100) is None
+def test_the_longest_show_is_read_quickly() -> None:
+    text = manifest_text(200)
+    assert events_of(text) * 1.25 * (MAX_SHOTS / 200) < MAX_EVENTS  # then it is read quickly with as many shots as there may be
+    assert blocks.read(text, int(1.25 * events_of(text))) is not None
 
 
 PIECES = st.sampled_from([
