@@ -22,7 +22,7 @@ BEFORE = 0.8
 """A job that was over at its first look ended in the last part of that wait: after this much of it, for all that one knows."""
 
 # In units of the policy's `every`.
-_PRICE, _NARROW, _SLOW, _LID, _NET, _SPARED = 0.04, 0.6, 3.0, 36.0, 12.0, 0.4
+_PRICE, _NARROW, _SLOW, _LID, _NET, _SPARED = 0.045, 0.6, 3.0, 36.0, 12.0, 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
