@@ -15,6 +15,7 @@ Laws
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -37,6 +38,7 @@ from manifest_runner.adapters.answers import (
     printable,
     retry_after,
 )
+from manifest_runner.adapters.quick_transport import quick_transport
 from manifest_runner.adapters.redaction import Redactor, without_signatures
 from manifest_runner.adapters.secrets import Secret, gateway_address, is_loopback, normal_address
 from manifest_runner.core.model import JobDocument, JobId, RemoteOutput
@@ -112,13 +114,11 @@ class HttpGateway:
     async def __aenter__(self) -> Self:
         # Proxies come from the environment, but never stand between this machine and itself. The certificates that the
         # environment names count in both cases. A client with `auth=None` reads no .netrc.
-        self._client = httpx.AsyncClient(
-            transport=self._transport, verify=self._transport is not None or httpx.create_ssl_context(),
-            trust_env=not self._local, timeout=_TIMEOUT, follow_redirects=False, auth=None,
-            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=_IDLE),
-            headers={"User-Agent": f"manifest-runner/{__version__}", "Accept": "application/json",
-                     "Accept-Encoding": "identity"})
-        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))  # none is kept, none is sent
+        tls = httpx.create_ssl_context() if self._transport is None else True
+        self._client = self._asker = self._client_of(self._transport, tls)
+        quick = None if isinstance(tls, bool) else quick_transport(tls, local=self._local, connections=ASKING, idle=_IDLE)
+        if quick is not None:
+            self._asker = self._client_of(quick, tls)
         self._turn = anyio.CapacityLimiter(CONNECTIONS)
         self._asking = anyio.CapacityLimiter(ASKING)
         for name in _LOGGERS:
@@ -129,7 +129,23 @@ class HttpGateway:
                         trace: TracebackType | None) -> None:
         for name in _LOGGERS:
             logging.getLogger(name).removeFilter(self._log_filter)
+        if self._asker is not self._client:
+            await self._asker.aclose()
         await self._client.aclose()
+
+    def _client_of(self, transport: httpx.AsyncBaseTransport | None, tls: ssl.SSLContext | bool) -> httpx.AsyncClient:
+        client = httpx.AsyncClient(
+            transport=transport, verify=tls, trust_env=not self._local, timeout=_TIMEOUT, follow_redirects=False, auth=None,
+            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=_IDLE),
+            headers={"User-Agent": f"manifest-runner/{__version__}", "Accept": "application/json",
+                     "Accept-Encoding": "identity"})
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))  # none is kept, none is sent
+        return client
+
+    @property
+    def asks_quickly(self) -> bool:
+        """Whether its questions cost little, so that many of them may be asked."""
+        return self._asker is not self._client
 
     async def submit(self, path: str, body: bytes, departure: Departure | None = None) -> JobDocument:
         """POST the exact bytes of `body` to the model's `path`; the job that the gateway names. Raises as the port says."""
@@ -177,9 +193,10 @@ class HttpGateway:
         async with self._turn:
             try:
                 with anyio.fail_after(_WHOLE_EXCHANGE):
-                    request = self._client.build_request(method, f"{self._base}{path}", content=content, headers=headers,
-                                                         extensions=extensions)
-                    response = await self._client.send(request, stream=True)
+                    client = self._asker if method == "GET" else self._client
+                    request = client.build_request(method, f"{self._base}{path}", content=content, headers=headers,
+                                                   extensions=extensions)
+                    response = await client.send(request, stream=True)
                     try:
                         return await _read(response)
                     finally:
@@ -193,7 +210,7 @@ class HttpGateway:
     def _lost(self, method: str, error: Exception, *, unsent: bool) -> ProviderError:
         kind, words = type(error).__name__, self._tidy(str(error), 200)
         said = f"{kind}: {words}" if words else kind
-        if isinstance(error, httpx.ConnectError) and is_certificate_failure(error):
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and is_certificate_failure(error):
             return NotSent(f"the gateway's certificate does not verify ({said})", permanent=True)
         if isinstance(error, _NEVER_LEFT):
             return NotSent(f"the gateway at {self._base} cannot be reached ({said})")

@@ -36,7 +36,7 @@ from manifest_runner.cli.stores import frames_of, store_of
 from manifest_runner.cli.words import command
 from manifest_runner.core.lifecycle import UNFINISHED, Abandoned
 from manifest_runner.core.model import Limits
-from manifest_runner.core.polling import PollPolicy
+from manifest_runner.core.polling import QUICK_RATE, PollPolicy
 from manifest_runner.engine import Archive, Options, Outside, take_back
 from manifest_runner.errors import ExitCode, ManifestRunnerError, MissingExtra, UsageError
 from manifest_runner.ports import Frames, Media, SpendingLimits
@@ -105,6 +105,7 @@ async def live(project: Project, key: Secret, limits: SpendingLimits, run: Run) 
                            _rescue(project, account_of(base_url, key)))
         outside = replace(outside, listener=listener)
         poll = PollPolicy(first=0.5, every=0.5) if local else PollPolicy()
+        poll = replace(poll, rate=QUICK_RATE) if gateway.asks_quickly else poll
         yield outside, Options(limits=limits, callback_url=callback_url, poll=poll)
 
 

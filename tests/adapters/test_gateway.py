@@ -56,8 +56,12 @@ def one_context(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "create_ssl_context", _context)
 
 
+def _context(verify: ssl.SSLContext | bool = True, **_: object) -> ssl.SSLContext:
+    return verify if isinstance(verify, ssl.SSLContext) else _default_context()
+
+
 @cache
-def _context() -> ssl.SSLContext:
+def _default_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
@@ -703,11 +707,12 @@ def certificate(tmp_path: Path) -> ssl.SSLContext:
     return context
 
 
-async def test_over_a_socket_a_self_signed_certificate_is_permanent(listener: socket.socket,
-                                                                    certificate: ssl.SSLContext) -> None:
+@pytest.mark.parametrize("asks", [False, True], ids=["submission", "question"])
+async def test_over_a_socket_a_self_signed_certificate_is_permanent(listener: socket.socket, certificate: ssl.SSLContext,
+                                                                    asks: bool) -> None:
     thread = serve(listener, b"", certificate)
     async with local(listener, "https") as api:
-        error = await failure(lambda _: api.submit(PATH, BODY), answering(200))
+        error = await failure(lambda _: api.job(JobId("job_1")) if asks else api.submit(PATH, BODY), answering(200))
     thread.join(5)
     assert isinstance(error, NotSent)
     assert error.permanent
