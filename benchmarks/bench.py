@@ -127,7 +127,7 @@ def setting(ours: Path, peers: Path, profiles: Mapping[str, str]) -> Setting:
         env = home(Path(name), peers)
         found = {peer.name.split()[0]: version(peer, env) for peer in PEERS}
     versions = {"manifest-runner": f"{version_in(ours, 'manifest-runner')}, {commit()}",
-                **{name: version_in(ours, name) for name in ("PyYAML", "httpx", "av")}, **found}
+                **{name: version_in(ours, name) for name in ("PyYAML", "httpx", "aiohttp", "av")}, **found}
     return Setting(machine=machine, versions=versions, profiles=profiles)
 
 

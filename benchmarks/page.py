@@ -56,13 +56,14 @@ WOULD_TAKE = {
     "start": """\
 Most of `--help` is the import of click; to be faster it would have to be a text that is kept.""",
     "flight": """\
-What ten thousand jobs ask for in requests at this delay is more than one process can ask, by its CPU a request: a run bounds
-its looks a second, and the delay grows instead. It would take webhooks, which need no looks, or an answer for many jobs at
-once, which the gateway does not have.""",
+A look is worth so much delay (`core/polling.py`): more of one is less of the other. A first run learns its jobs' durations while
+it follows them, and pays for that in looks; and ten thousand jobs that leave within two minutes ask for more looks a second than
+a run allows itself. It would take webhooks, which need no looks, or an answer for many jobs at once, which the gateway does not
+have.""",
     "makespan": """\
-Jobs leave in the order of the cut, so that credits that are not enough for all are spent on the first shots, and under a rate
-whatever leaves last ends last. It would take leaving longest first, in runs whose credits are enough for all; how much of the
-gap is gone when only the average of each kind is known, the lines on paper say.""",
+The bound knows how long each job will take. A run knows at best what others of its kind took, and under a rate the last to leave
+ends last, however long it happens to take: the lines on paper say how far leaving longest first would come with the averages of the
+kinds, which is hardly further. It would take a provider that says how long a job will be.""",
     "ledger": """\
 A commit waits for the disk, and carries what has gathered while the one before it did. Fewer syncs a job need more jobs at
 once, or a wait for company, by which every answer would come later.""",
