@@ -57,13 +57,13 @@ WOULD_TAKE = {
 Most of `--help` is the import of click; to be faster it would have to be a text that is kept.""",
     "flight": """\
 A look is worth so much delay (`core/polling.py`): more of one is less of the other. A first run learns how long its jobs take
-while it follows them, and pays for that in looks; and ten thousand jobs that leave within two minutes ask for more looks a second
-than a run allows itself. It would take webhooks, which need no looks, or an answer for many jobs at once, which the gateway does
-not have.""",
+while it follows them, and pays for that in looks; and ten thousand jobs that leave within two minutes ask for more looks a
+second than a run allows itself. It would take webhooks, which need no looks, or an answer for many jobs at once, which the
+gateway does not have.""",
     "makespan": """\
-The bound knows how long each job will take. A run knows at best what others of its kind took, and under a rate the last one to
-leave ends last, however long it happens to take. How far leaving longest first would come by the averages of the kinds, the lines
-on paper say: hardly further. It would take a provider that says how long a job will be.""",
+The bound knows how long each job will take. A run knows at best what others of its kind took, and under a rate the last one
+to leave ends last, however long it happens to take. How far leaving longest first would come by the averages of the kinds, the
+lines on paper say: hardly further. It would take a provider that says how long a job will be.""",
     "ledger": """\
 A commit waits for the disk, and carries what has gathered while the one before it did. Fewer syncs a job need more jobs at
 once, or a wait for company, by which every answer would come later.""",
