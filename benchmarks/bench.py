@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PLOT = "benchmarks.svg"
 LENGTHS = "100,1000,10000"
 OURS, CHANGED = "manifest-runner, nothing to do", "manifest-runner, one change"
-FLIGHT = ("--jobs", "1000", "--speed", "3", "--ways", "learned", "--hover", "10000", "--paper", "2000,10000")
+FLIGHT = ("--jobs", "2000", "--speed", "1", "--ways", "learned", "--hover", "10000", "--paper", "2000,10000")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

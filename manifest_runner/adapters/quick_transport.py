@@ -6,12 +6,12 @@ What travels by it is a GET, which changes nothing, so a transport that repeats 
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import urllib.request
 from importlib.util import find_spec
 
 import httpx
-from sniffio import current_async_library
 
 
 def is_there() -> bool:
@@ -29,7 +29,7 @@ def quick_transport(tls: ssl.SSLContext, *, local: bool, connections: int, idle:
     `tls` is what certificates are checked against, `connections` how many are held at most, and `idle` the seconds after which
     one that is not used is closed.
     """
-    if not is_there() or current_async_library() != "asyncio" or (urllib.request.getproxies() and not local):
+    if not is_there() or not _on_asyncio() or (urllib.request.getproxies() and not local):
         return None
     import aiohttp
     from httpx_aiohttp import AiohttpTransport
@@ -38,3 +38,11 @@ def quick_transport(tls: ssl.SSLContext, *, local: bool, connections: int, idle:
     # No cookie is kept, none is sent; and nothing of the environment counts here.
     session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
     return AiohttpTransport(verify=tls, client=session)
+
+
+def _on_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
