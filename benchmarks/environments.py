@@ -57,7 +57,7 @@ def install_ours() -> Path:
     (wheel,) = wheels.glob("*.whl")
     install: list[str | Path] = [python, *PIP, "install", "-c", ROOT / "constraints.txt"]
     again = [*install, "--force-reinstall", "--no-deps", wheel]  # the version stays, the code does not
-    for command in ([*install, f"{wheel}[video,sim]"], again):
+    for command in ([*install, f"{wheel}[video,sim,fast]"], again):
         if subprocess.run(command, check=False).returncode:
             raise SystemExit("the wheel, or what it needs, cannot be installed: nothing is measured")
     return python
