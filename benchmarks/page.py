@@ -66,7 +66,8 @@ Most of `--help` is the import of click; to be faster it would have to be a text
 A look is worth so much delay (`core/polling.py`): more of one is less of the other. A first run learns how long its jobs take
 while it follows them, and pays for that in looks; and ten thousand jobs that leave within two minutes ask for more looks a
 second than a run allows itself. It would take webhooks, which need no looks, or an answer for many jobs at once, which the
-gateway does not have.""",
+gateway does not have. Beside the quick transport the checking and recording of an answer weighs more than beside httpx's
+own, though both together cost half as much.""",
     "makespan": """\
 The bound knows how long each job will take. A run knows at best what others of its kind took, and under a rate the last one
 to leave ends last, however long it happens to take. How far leaving longest first would come by the averages of the kinds, the
