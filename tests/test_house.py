@@ -151,6 +151,7 @@ def test_http_is_known_to_few() -> None:
     }
     assert knowing <= {
         "adapters/gateway.py",
+        "adapters/quick_transport.py",
         "adapters/downloads.py",
         "adapters/answers.py",
         "cli/session.py",

@@ -6,7 +6,6 @@ What travels by it is a GET, which changes nothing, so a transport that repeats 
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import urllib.request
 from importlib.util import find_spec
@@ -41,6 +40,8 @@ def quick_transport(tls: ssl.SSLContext, *, local: bool, connections: int, idle:
 
 
 def _on_asyncio() -> bool:
+    import asyncio  # where it is the loop that runs, it is there
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:

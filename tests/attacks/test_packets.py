@@ -69,6 +69,8 @@ def test_without_the_law_the_log_shows_it(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(packets, "_HOOK", packets._HOOK + (
         "from manifest_runner.adapters import gateway\n"
         "import httpx\n"
-        "plain = httpx.AsyncClient\n"
-        "gateway.httpx.AsyncClient = lambda **given: plain(**{**given, 'follow_redirects': True})\n"))
+        "class Following(httpx.AsyncClient):\n"
+        "    def __init__(self, **given):\n"
+        "        super().__init__(**{**given, 'follow_redirects': True})\n"
+        "gateway.httpx.AsyncClient = Following\n"))
     assert found_in(b"".join(packets.record(tmp_path).cdn.heard), KEY)
