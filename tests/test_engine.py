@@ -24,6 +24,8 @@ from manifest_runner.core.modelcard import override
 from manifest_runner.core.outcome import Ending, Notice
 from manifest_runner.core.pace import Patience
 from manifest_runner.core.timetable import FRUITLESS
+from manifest_runner.engine.line import AHEAD
+from manifest_runner.engine.submission import AT_ONCE
 from manifest_runner.errors import AccountEmpty, Conflict, MediaError, Unauthorized
 from manifest_runner.ports import SpendingLimits
 from manifest_runner.simulator.world import Settings
@@ -619,6 +621,16 @@ async def test_what_a_chain_goes_on_from_leaves_early_where_the_credits_are_enou
         await studio.render()
         jobs = sorted(studio.books()["jobs"], key=lambda job: (job["created"], job["id"]))
         assert sorted(job["external_task_id"].partition("_t")[0] for job in jobs[:3]) == sorted(first)
+
+
+async def test_whoever_leaves_first_is_called_first_however_far_behind_it_stands_in_the_cut(tmp_path: Path) -> None:
+    text = "shots:\n" + "".join(f"  - {{id: S{n}, prompt: x}}\n" for n in range(2 * AHEAD)) + (
+        "  - {id: A, prompt: x}\n  - {id: B, prompt: x, first_frame: {shot: A, frame: last}}\n")
+    async with Studio(folder=tmp_path, text=text, limits=SpendingLimits(rate=Rate(count=10, per=1))) as studio:
+        with anyio.fail_after(30):  # else all that are called would wait for one that is not
+            await studio.render()
+        jobs = sorted(studio.books()["jobs"], key=lambda job: job["created"])
+        assert "A" in [job["external_task_id"].partition("_t")[0] for job in jobs[:AT_ONCE]]
 
 
 async def test_neither_takes_in_line_nor_jobs_at_the_gateway_need_a_task_each_nor_are_their_bytes_kept(tmp_path: Path) -> None:

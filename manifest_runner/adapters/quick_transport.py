@@ -1,4 +1,4 @@
-"""A transport for questions that costs a quarter of httpx's own (extra `[fast]`), where it may be used.
+"""A transport for questions that costs a third of httpx's own (extra `[fast]`), where it may be used.
 
 Submissions never travel by it: they wait for their moment with a connection in hand, which only httpx's own transport tells of.
 What travels by it is a GET, which changes nothing, so a transport that repeats one by itself does no harm.

@@ -83,7 +83,8 @@ class _Run:
         self.takes = Takes(plan, manifest, card, lockfile, self.keeper)
         self.tasks = anyio.create_task_group()  # of takes that have something to do; those that are only followed need none
         self.halt: ManifestRunnerError | None = None
-        self.places: dict[Where, int] = {}  # in the line, where those that are submitted stand first
+        self.sent: tuple[Change, ...] = ()  # in the order in which they leave
+        self.places: dict[Where, int] = {}  # in the line, where those stand first
         self.submissions = Submissions(card, self.outside, options, self._halted, self._halt, observe)
         self.pictures = Pictures(outside)
 
@@ -93,10 +94,10 @@ class _Run:
         self.takes.remember(await ledger.jobs(self.name))
         durations = await ledger.durations()
         self.following.remember(durations)
-        sent = sending_order(self.plan, self.manifest, self.card, durations, rate=limits.rate, concurrency=limits.concurrency,
-                             left=await ledger.left(self.name, limits))
+        self.sent = sending_order(self.plan, self.manifest, self.card, durations, rate=limits.rate,
+                                  concurrency=limits.concurrency, left=await ledger.left(self.name, limits))
         others = (change for change in self.plan.changes if change.action not in SUBMITTED)
-        self.places = {(change.shot, change.take): place for place, change in enumerate((*sent, *others))}
+        self.places = {(change.shot, change.take): place for place, change in enumerate((*self.sent, *others))}
         try:
             async with anyio.create_task_group() as keeping:
                 keeping.start_soon(self.keeper.run)
@@ -119,16 +120,18 @@ class _Run:
         in_line, others = [], []
         for change in self.plan.changes:
             if change.action in SUBMITTED and not upstream_frames(self.takes.shots[change.shot]):
-                in_line.append(change)
-                self.submissions.line.join(self.places[change.shot, change.take])
+                in_line.append(self.places[change.shot, change.take])
             elif change.action is not Action.KEEP:
                 others.append(change)
+        in_line.sort()
+        for place in in_line:
+            self.submissions.line.join(place)
         for change in others:
             self.tasks.start_soon(self._take, change)
             await checkpoint()  # what is only followed from here on has no task by the time the next one starts
-        for change in sorted(in_line, key=lambda change: self.places[change.shot, change.take]):
-            await self.submissions.line.called(self.places[change.shot, change.take])
-            self.tasks.start_soon(self._take, change)
+        for place in in_line:
+            await self.submissions.line.called(place)
+            self.tasks.start_soon(self._take, self.sent[place])
         if self.plan.changes:
             await self.takes.all_ended.wait()
 
