@@ -42,9 +42,7 @@ LONGEST = 10
 
 BT709 = 1  # H.264's number for primaries, transfer and matrix alike
 
-# A look-ahead pays for itself in bytes; new scenes are looked for in vain inside a shot. Pieces are what runs in parallel.
-_ENCODER = {"preset": "superfast", "crf": "18", "threads": "1", "bf": "0", "flags": "+bitexact",
-            "x264-params": "rc-lookahead=10:mbtree=1:scenecut=0:weightp=0"}
+_MACROBLOCK = 16  # pixels a side
 
 _PRIMARIES = {4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
 """Those that are converted, by H.264's number and the name of libavfilter's `colorspace`."""
@@ -97,14 +95,27 @@ def pieces_of(whole: Piece, rate: Fraction) -> list[Piece]:
                   note=whole.note, burn=whole.burn) for begin, end in pairwise(edges)]
 
 
+def encoder_of(size: Size) -> dict[str, str]:
+    """x264's settings for a film of this size.
+
+    A look-ahead pays for itself in bytes; new scenes are looked for in vain inside a shot. Pieces are what runs in parallel.
+    Where a row has an odd number of macroblocks (720 pixels: 45), x264's macroblock tree reads memory that nobody has set
+    (valgrind shows it, with builds 165 and their SIMD code), and now and then a piece's first picture comes out with other
+    bytes: there it is left out.
+    """
+    tree = int(-(-size[0] // _MACROBLOCK) % 2 == 0)
+    return {"preset": "superfast", "crf": "18", "threads": "1", "bf": "0", "flags": "+bitexact",
+            "x264-params": f"rc-lookahead=10:mbtree={tree}:scenecut=0:weightp=0"}
+
+
 def key_of(piece: Piece, film: Film, letters: Lettering) -> str:
     """The name under which the piece can be kept: another one where its bytes would be others."""
     burnt = piece.burn if piece.span.kind is not Kind.SLATE else NO_BURN_IN
     words = [*(part for fact in piece.slate.facts for part in fact), piece.slate.show, piece.slate.sequence, piece.slate.shot,
              piece.slate.prompt] if piece.slate is not None else [piece.name, piece.note] if piece.source is None else []
     facts = [
-        _FORM, av.__version__, sorted(av.library_versions.items()), sorted(_ENCODER.items()), film.size, str(film.rate),
-        piece.span.kind, piece.skip, piece.frames,
+        _FORM, av.__version__, sorted(av.library_versions.items()), sorted(encoder_of(film.size).items()), film.size,
+        str(film.rate), piece.span.kind, piece.skip, piece.frames,
         None if piece.source is None else (piece.source.sha256, piece.span.first, piece.span.stop),
         [letters.identity(word) for word in (*words, burnt.words)],
         burnt.frame, film.at(piece.span.at + piece.skip) if burnt.timecode else None,
@@ -121,7 +132,7 @@ def encode_piece(piece: Piece, film: Film, to: Path, fonts: Sequence[Path], *, s
     pictures = _shot(piece, film) if piece.source is not None else _card(piece, film, letters)
     try:
         with av.open(str(to), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-            stream = container.add_stream("libx264", rate=film.rate, options=_ENCODER)
+            stream = container.add_stream("libx264", rate=film.rate, options=encoder_of(film.size))
             stream.width, stream.height = film.size
             stream.pix_fmt = "yuv420p"
             context = stream.codec_context

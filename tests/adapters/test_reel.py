@@ -17,7 +17,7 @@ from manifest_runner.adapters.media import probe
 from manifest_runner.adapters.reel import Reel, cut_reel
 from manifest_runner.adapters.reel_cache import PieceCache
 from manifest_runner.adapters.reel_join import verify
-from manifest_runner.adapters.reel_pieces import _Fit
+from manifest_runner.adapters.reel_pieces import _Fit, encoder_of
 from manifest_runner.adapters.reel_segments import Options, Segment
 from manifest_runner.core.reelplan import Kind
 from manifest_runner.errors import InvalidInput, MediaError, UsageError
@@ -313,6 +313,11 @@ def test_a_damaged_piece_is_made_again(clips: Path, tmp_path: Path) -> None:
     made = cut_reel(three(clips), reel, ENCODE, cache=cache)
     assert (made.encoded, made.kept) == (2, 1)
     assert reel.read_bytes() == whole
+
+
+@pytest.mark.parametrize(("width", "tree"), [(1280, 1), (1920, 1), (720, 0), (162, 0), (160, 1)])
+def test_rows_of_an_odd_number_of_macroblocks_have_no_tree_that_would_read_what_nobody_set(width: int, tree: int) -> None:
+    assert f"mbtree={tree}:" in encoder_of((width, 90))["x264-params"]
 
 
 def test_a_piece_that_is_used_again_is_young_again(clips: Path, tmp_path: Path) -> None:
