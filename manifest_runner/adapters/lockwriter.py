@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from manifest_runner.adapters.files import NotRegular, read_regular, write_atomically
+from manifest_runner.adapters.lockmemo import WORTH, LockMemo
 from manifest_runner.core import lockfile as lockfiles
 from manifest_runner.core.model import LockEntry, Lockfile, TakeKey
 from manifest_runner.core.projection import with_entries
@@ -21,9 +22,10 @@ LARGEST = 256 * 1024 * 1024
 """Bytes of the largest lockfile: 10,000 shots are some 12 MB."""
 
 
-def read_lockfile(path: Path, shown: str) -> tuple[Lockfile, str | None]:
+def read_lockfile(path: Path, shown: str, memo: LockMemo | None = None) -> tuple[Lockfile, str | None]:
     """The lockfile at `path` and the sha256 of its text in hex (None where there is none). How lines end does not count: a
-    checkout on Windows may have changed that. Raises `InvalidInput` where it is damaged, `UsageError` where it is none."""
+    checkout on Windows may have changed that. What `memo` knows of a long text is not read again. Raises `InvalidInput` where
+    it is damaged, `UsageError` where it is none."""
     try:
         data = read_regular(path, LARGEST)
     except FileNotFoundError:
@@ -36,12 +38,18 @@ def read_lockfile(path: Path, shown: str) -> tuple[Lockfile, str | None]:
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     digest = hashlib.sha256(data).hexdigest()
+    memo = memo if len(data) >= WORTH else None
+    if memo is not None and (known := memo.recall(digest)) is not None:
+        return known, digest
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise UsageError(f"{shown} is not UTF-8", code="lockfile-syntax", hint="restore it from git") from None
     del data  # megabytes that the parser would have to find room beside
-    return lockfiles.read(text, path=shown), digest
+    lockfile = lockfiles.read(text, path=shown)
+    if memo is not None:
+        memo.remember(lockfile, digest)
+    return lockfile, digest
 
 
 class FileLockWriter:

@@ -8,6 +8,7 @@ from pathlib import Path
 from manifest_runner.adapters.files import make_folder
 from manifest_runner.errors import UsageError
 
+_TAG_NAME = "CACHEDIR.TAG"
 _TAG = """\
 Signature: 8a477f597d28d172789f06886806bc55
 # Made by manifest-runner: ledger and clips. Do not delete it while jobs are in flight.
@@ -50,16 +51,24 @@ class StateFolder:
         """Encoded pieces of reels, which can be made again at any time."""
         return self._part / "reel"
 
+    @property
+    def tag(self) -> Path:
+        """The file by which a state folder is told from any other."""
+        return self.root / _TAG_NAME
+
     def guard(self, name: str) -> Path:
         """The file that processes lock while they write the lockfile of the manifest `name`."""
-        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-        return self._part / f"lock-{digest}"
+        return self._part / f"lock-{_short(name)}"
+
+    def memo(self, name: str) -> Path:
+        """What was made of the lockfile of the manifest `name`, which can be made again at any time."""
+        return self._part / f"memo-{_short(name)}"
 
     def make(self) -> StateFolder:
         """Create the folder, readable by its owner alone, with the marks that keep it out of git and backups."""
         try:
             make_folder(self._part, mode=0o700)
-            for name, text in (("CACHEDIR.TAG", _TAG), (".gitignore", "*\n")):
+            for name, text in ((_TAG_NAME, _TAG), (".gitignore", "*\n")):
                 path = self.root / name
                 if not path.exists():
                     path.write_text(text, encoding="utf-8")
@@ -67,3 +76,7 @@ class StateFolder:
             raise UsageError(f"the state folder {self.root} cannot be made: {error.strerror}", code="state-folder",
                              hint="choose another with --state-dir or MANIFEST_RUNNER_STATE") from None
         return self
+
+
+def _short(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]

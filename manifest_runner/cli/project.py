@@ -15,6 +15,7 @@ from pathlib import Path
 from manifest_runner import __version__
 from manifest_runner.adapters import confined_start
 from manifest_runner.adapters.files import RepositoryFiles, repository_of
+from manifest_runner.adapters.lockmemo import LockMemo
 from manifest_runner.adapters.lockwriter import FileLockWriter, read_lockfile
 from manifest_runner.adapters.resources import load_card
 from manifest_runner.adapters.settings import Settings, read_settings
@@ -88,7 +89,8 @@ class Project:
     def lockfile(self) -> tuple[Lockfile, str | None]:
         """The lockfile and the sha256 of its text, None where there is none yet. Raises `UsageError` where it is that of a
         manifest beside this one (`show.yaml` and `show.yml` would take each other's clips for their own)."""
-        lockfile, digest = read_lockfile(self.lock_path, self.lock_shown)
+        memo = LockMemo(self.state.memo(self.name), self.state.tag)
+        lockfile, digest = read_lockfile(self.lock_path, self.lock_shown, memo)
         other = lockfile.manifest
         if other not in ("", self.path.name) and "/" not in other and self.path.with_name(other).is_file():
             raise UsageError(f"{self.lock_shown} belongs to {other}", code="lockfile-of-another",
