@@ -54,15 +54,15 @@ class LockMemo:
         if os.name != "posix" or rows is None:
             return
         data = marshal.dumps(rows)
-        temporary = f"{self._file}.{os.urandom(8).hex()}.tmp"
+        temporary = self._file.with_name(f".{os.urandom(8).hex()}.tmp")
         with suppress(Doubt, OSError):
             seal = self._seal(digest, data)
             try:
-                with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                     file.write(seal + data)
-                os.replace(temporary, self._file)  # two plans at once: either memo is right
+                temporary.replace(self._file)  # two plans at once: either memo is right
             finally:
-                Path(temporary).unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
 
     def _seal(self, digest: str, rows: bytes | memoryview) -> bytes:
         ground = repr((FORM, __version__, sys.version, Machine().sign(facts_of(str(self._tag))), digest))

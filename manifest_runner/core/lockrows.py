@@ -1,8 +1,9 @@
 """A lockfile as plain rows, and back: what `adapters/lockmemo.py` keeps of one, so that megabytes of JSON need not be read and
 checked again before every plan.
 
-Laws: what `from_rows` makes of `rows_of` is equal to the lockfile, field by field; a lockfile that holds more than rows can has
-none. Rows are of str, int, float, bool, None, tuple, list and dict alone. They are not checked: only rows of `rows_of` may come.
+Laws: what `from_rows` makes of `rows_of` is equal to the lockfile, field by field; a lockfile that holds more than rows can
+has none. Rows are of str, int, float, bool, None, tuple, list and dict alone. They are not checked: only those of `rows_of` may
+come.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def rows_of(lockfile: Lockfile) -> Rows | None:
     facts: dict[MediaFacts, int] = {}
     takes: list[tuple[Any, ...]] = []
     for (shot, take), entry in lockfile.entries.items():
-        outputs = [(clip.path, clip.sha256, clip.bytes, None if clip.media is None else facts.setdefault(clip.media, len(facts)))
+        outputs = [(clip.path, clip.sha256, clip.bytes, clip.media and facts.setdefault(clip.media, len(facts)))
                    for clip in entry.outputs]
         verdict = entry.verdict and (entry.verdict.accepted, [(found.code, found.words) for found in entry.verdict.findings])
         takes.append((shot, take, entry.state.value, entry.fingerprint, entry.request.model, dict(entry.request.params),
@@ -38,7 +39,8 @@ def rows_of(lockfile: Lockfile) -> Rows | None:
 def from_rows(rows: Rows) -> Lockfile:
     """The lockfile of these rows."""
     manifest, facts, takes = rows
-    media = {None: None, **{number: MediaFacts(**dict(zip(_MEDIA, row, strict=True))) for number, row in enumerate(facts)}}
+    media: dict[int | None, MediaFacts | None] = {None: None}
+    media.update((number, MediaFacts(**dict(zip(_MEDIA, row, strict=True)))) for number, row in enumerate(facts))
     amounts: dict[str | None, Any] = {None: None}
     entries = {}
     for (shot, take, state, fingerprint, model, params, task, attempt, job_id, estimated, charged, error, outputs,
