@@ -54,12 +54,11 @@ The length of the clips over the seconds of CPU.""",
 
 WOULD_TAKE = {
     "changed": """\
-Most of it goes into reading the lockfile, which is several times as long as the manifest, and into looking at every value of
-every shot in Python. It would take what an earlier plan has made of the lockfile, kept beside the ledger as the footing of a
-plan that had nothing to do is, and a validator in C.""",
+Most of it goes into looking at every value of every shot in Python. It would take a validator in C.""",
     "growth": """\
-No stage has a step that grows faster than the shots; what is held at once no longer fits the processor's caches. It would take
-less memory a shot.""",
+No stage has a step that grows faster than the shots. What is held at once of a long show no longer fits the processor's caches,
+and what a shot of a short one costs is so little beside the start of the interpreter that it differs by half from run to run. It
+would take less memory a shot.""",
     "start": """\
 Most of `--help` is the import of click; to be faster it would have to be a text that is kept.""",
     "flight": """\
