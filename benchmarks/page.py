@@ -57,8 +57,8 @@ WOULD_TAKE = {
 Most of it goes into looking at every value of every shot in Python. It would take a validator in C.""",
     "growth": """\
 No stage has a step that grows faster than the shots. What is held at once of a long show no longer fits the processor's caches,
-and what a shot of a short one costs is so little beside the start of the interpreter that it differs by half from run to run. It
-would take less memory a shot.""",
+and what a shot of a short one costs is so little beside the start of the interpreter that it differs by half from run to run.
+It would take less memory a shot.""",
     "start": """\
 Most of `--help` is the import of click; to be faster it would have to be a text that is kept.""",
     "flight": """\

@@ -18,9 +18,11 @@ from manifest_runner.ports import SharedStore
 
 
 class LayeredStore:
-    """`ports.Store` over both; `say` is told what is wrong with the shared one."""
+    """`ports.Store` over both; `say` is told what is wrong with the shared one. Where it publishes for a repository, by its id,
+    the shared one has each clip before anybody hears that it is there; else it learns of them when somebody pushes."""
 
-    def __init__(self, local: LocalStore, shared: SharedStore, say: Callable[[str], None]) -> None:
+    def __init__(self, local: LocalStore, shared: SharedStore, say: Callable[[str], None], *, publishes: str = "") -> None:
+        self._publishes, self._is_known = publishes, False
         self._local = local
         self._shared = shared
         self._say = say
@@ -30,8 +32,17 @@ class LayeredStore:
         return self._local.scratch(name)
 
     async def keep(self, scratch: Path, name: str, media: MediaFacts | None, *, sha256: str | None = None) -> Artifact:
-        """See `ports.Store.keep`; the shared store learns of it when somebody pushes."""
-        return await self._local.keep(scratch, name, media, sha256=sha256)
+        """See `ports.Store.keep`. A shared store that fails costs nothing: the clip is here, and at the gateway."""
+        artifact = await self._local.keep(scratch, name, media, sha256=sha256)
+        if self._publishes:
+            try:
+                if not self._is_known:  # before its first clip: `gc` spares what others use
+                    await self._shared.users(self._publishes)
+                    self._is_known = True
+                await self._shared.put(artifact.sha256, self._local.path_of(artifact))
+            except StoreError as error:
+                self._say(f"{name} is on this machine alone: {error.message}")
+        return artifact
 
     async def place(self, artifact: Artifact, *, over: bool = True) -> bool:
         """Put the artifact at its path, from here or from there; False where neither has its bytes whole."""

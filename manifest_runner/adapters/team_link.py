@@ -193,16 +193,10 @@ class Link:
         if self._connection is not None and not self._connection.closed:
             return self._connection
         with self._translated():
-            self._connection = psycopg.connect(**self._arguments(), autocommit=True, prepare_threshold=None,
+            self._connection = psycopg.connect(**arguments_of(self._address), autocommit=True, prepare_threshold=None,
                                                cursor_factory=psycopg.ClientCursor)
         self.skew = None  # it may be another server, with a clock of its own
         return self._connection
-
-    def _arguments(self) -> dict[str, Any]:
-        told = psycopg.conninfo.conninfo_to_dict(self._address.url)
-        if not is_encrypted_by_choice(self._address, os.environ):
-            told["sslmode"] = "require"  # a password, and prompts, on their way to another machine
-        return {**_NETWORK, **told, "client_encoding": "UTF8"}
 
     def _round_trip(self, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
         """Send statements as one text and return the rows of each."""
@@ -278,8 +272,20 @@ class Link:
             "does not support ssl", "permission denied for database", "authentication failed"))
 
     def _words(self, error: psycopg.Error) -> str:
-        """What happened, in one line and without a secret."""
-        words = _SURPLUS.sub("", error.diag.message_primary or str(error))
-        for text in sorted(self._address.hidden, key=len, reverse=True):
-            words = words.replace(text, "***")
-        return " ".join(words.split())[:300] or type(error).__name__
+        return words_of(error, self._address)
+
+
+def arguments_of(address: TeamAddress) -> dict[str, Any]:
+    """How to connect to it: as the address says, and as is safe where it says nothing."""
+    told = psycopg.conninfo.conninfo_to_dict(address.url)
+    if not is_encrypted_by_choice(address, os.environ):
+        told["sslmode"] = "require"  # a password, and prompts, on their way to another machine
+    return {**_NETWORK, **told, "client_encoding": "UTF8"}
+
+
+def words_of(error: psycopg.Error, address: TeamAddress) -> str:
+    """What happened, in one line and without a secret."""
+    words = _SURPLUS.sub("", error.diag.message_primary or str(error))
+    for text in sorted(address.hidden, key=len, reverse=True):
+        words = words.replace(text, "***")
+    return " ".join(words.split())[:300] or type(error).__name__

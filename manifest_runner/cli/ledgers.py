@@ -32,7 +32,7 @@ def open_ledger(project: Project, account: str, *, run: str, sender: str | None 
     from manifest_runner.adapters.team_ledger import TeamLedger
 
     _refuse_two_books(project, account)
-    return TeamLedger(address, account=account, project=_repository(project), run=run, sender=sender,
+    return TeamLedger(address, account=account, project=repository_name(project), run=run, sender=sender,
                       folder=project.state.make().root, say=say)
 
 
@@ -42,7 +42,7 @@ def look(project: Project, account: str | None = None) -> AccountLedger | None:
     if address is not None:
         from manifest_runner.adapters.team_ledger import TeamLedger
 
-        return TeamLedger.open_readonly(address, project=_repository(project), account=account)
+        return TeamLedger.open_readonly(address, project=repository_name(project), account=account)
     path = project.state.ledger
     if not path.exists() and not path.with_name(f"{path.name}-wal").exists():
         return None  # a clone or a CI runner: start-up without sqlite3
@@ -57,7 +57,7 @@ def accounts(project: Project) -> list[str]:
     if address is not None:
         from manifest_runner.adapters.team_ledger import TeamLedger
 
-        return TeamLedger.accounts(address, project=_repository(project))
+        return TeamLedger.accounts(address, project=repository_name(project))
     from manifest_runner.adapters.ledger import SqliteLedger
 
     return SqliteLedger.accounts(project.state.ledger)
@@ -89,11 +89,11 @@ def _team(project: Project) -> TeamAddress | None:
     return TeamAddress.of(setting.value, setting.origin)
 
 
-def _repository(project: Project) -> str:
+def repository_name(project: Project) -> str:
     """What a team's ledger calls this repository. Raises `UsageError` where that cannot be known."""
     from manifest_runner.adapters.revisions import repository_id
 
-    found = repository_id(project.files.root)
+    found = project.repository or repository_id(project.files.root)
     if found is None:
         raise UsageError("the team's ledger tells repositories apart by their first commit, and this one is not known here",
                          code="unknown-repository",

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "graph": "Which shots take frames from which: text, DOT or Mermaid.",
     "plan": "Show what would be rendered, why, and for how many credits.",
     "render": "Submit, wait, download and lock; run it again after anything.",
+    "worker": "Carry out what `render --detach` has left in the queue.",
     "status": "Where every take stands, what was spent, what to type next.",
     "circle": "Choose the take of a shot that goes into the cut.",
     "retake": "Ask for one more take of a shot, with its price.",

@@ -51,10 +51,13 @@ class Show:
 
 
 class Project:
-    """One manifest on this machine. `shown` is its path as the user typed it."""
+    """One manifest on this machine. `shown` is its path as the user typed it. `repository` is the id of the one that its files
+    were taken from, where they do not lie in it."""
 
-    def __init__(self, manifest: str, flags: Mapping[str, str | None], *, draft: bool = False) -> None:
+    def __init__(self, manifest: str, flags: Mapping[str, str | None], *, draft: bool = False,
+                 repository: str | None = None) -> None:
         self.shown = manifest
+        self.repository = repository
         self.path = Path(manifest)
         if not _is_file(self.path):
             raise _no_manifest(self.path, manifest)

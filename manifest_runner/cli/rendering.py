@@ -17,6 +17,7 @@ from manifest_runner.adapters.clock import SystemClock
 from manifest_runner.adapters.files import LARGEST_INPUT, NotRegular, read_regular
 from manifest_runner.cli import footing, session
 from manifest_runner.cli.belonging import Run
+from manifest_runner.cli.detaching import check_detaching, hand_over, missing_words
 from manifest_runner.cli.ledgers import check_ledger
 from manifest_runner.cli.planner import Planned, catch_up, plan_project
 from manifest_runner.cli.project import Project, Show
@@ -24,6 +25,7 @@ from manifest_runner.cli.stores import frames_unreachable
 from manifest_runner.cli.trust import check_gateway, refuse_claims
 from manifest_runner.cli.words import command, decisions
 from manifest_runner.core.model import Action, Change, Limits, Plan
+from manifest_runner.core.orders import Order, check_approved, handed
 from manifest_runner.core.outcome import Ending, Report
 from manifest_runner.core.planfile import differences
 from manifest_runner.core.planning import Where, is_stale
@@ -66,6 +68,9 @@ class Asked:
     as_json: bool
     quiet: bool
     verbose: bool
+    detach: bool = False
+    order: Order | None = None
+    """What a worker carries out: it was approved where it was ordered."""
 
 
 class Rendering:
@@ -78,6 +83,8 @@ class Rendering:
             refuse_claims(project.settings)
             check_gateway(project.settings)
             check_ledger(project)
+            if asked.detach:
+                check_detaching(project)
         # Before anything else is done: without a key and without --draft nothing is read, and both ways on are said.
         self.key = None if project.draft else session.key_of(project)
         self.account = "draft" if self.key is None else session.account(project, self.key)
@@ -87,6 +94,7 @@ class Rendering:
         self.in_ledger = Run.of(os.environ)  # its name there
         self.settled: set[Where] = set()
         self.halted = False
+        self.report: Report | None = None  # of the latest round
         self.told: list[dict[str, Any]] = []  # for programs: the rounds so far
         self.events = JsonLines(sys.stderr, SystemClock().wall, priced=not project.draft) if asked.as_json else None
         self.say = session.warn if self.events is None else self.events.say
@@ -115,6 +123,10 @@ class Rendering:
             planned = plan_project(self.project, show, only=self.asked.only, account=self.account)
             if number == 0:
                 self._check_saved(planned.plan)
+            if self.asked.order is not None:
+                check_approved(planned.plan, self.asked.order)
+            if self.asked.detach:
+                return self._detach(planned.plan, show)
             plan, last = self._round(planned.plan)
             if plan.is_empty:
                 catch_up(self.project, planned)
@@ -140,6 +152,40 @@ class Rendering:
         changes = stale or rest
         total = sum((change.quote.credits for change in changes), Decimal(0))
         return replace(plan, changes=changes, total=total), not stale
+
+    def _detach(self, plan: Plan, show: Show) -> ExitCode:
+        """Hand over what the plan renders, once it is approved."""
+        changes = handed(plan, show.manifest)
+        todo = replace(plan, changes=changes, total=sum((change.quote.credits for change in changes), Decimal(0)))
+        if todo.is_empty:
+            what = "nothing to hand over" + ("" if plan.is_empty else ": what is left is done where the lockfile is")
+            return self._tell_detached(what, [], [])
+        self._approve(todo, show)
+        self.project.state.make()
+        limit = self.project.settings.text("max-credits") or ""
+
+        async def main() -> tuple[list[Order], list[Order]]:
+            return await hand_over(self.project, show, todo, account=self.account, run=self.in_ledger.name, max_credits=limit)
+
+        try:
+            orders, new = session.run_until_done(main, session.warn)
+        except session.Interrupted:
+            session.warn(f"stopped; what is in the queue stays there: {safe(command('status', self.project.shown))}")
+            return ExitCode.INTERRUPTED
+        return self._tell_detached(f"{count(sum(len(order.shots) for order in new), 'shot')} in the queue, in "
+                                   f"{count(len(new), 'order')}{missing_words(orders, new)}", orders, new)
+
+    def _tell_detached(self, what: str, orders: Sequence[Order], new: Sequence[Order]) -> ExitCode:
+        steps: list[Step] = [(command("status", self.project.shown, "--watch"), "follows them from anywhere")] if orders else []
+        steps.append((command("render", self.project.shown), "brings the clips, for nothing, and writes the lockfile"))
+        if self.asked.as_json:
+            self.told.append({"takes": [], "charged": "0", "stopped": None, "queued": [list(order.shots) for order in new],
+                              "in_queue": [list(order.shots) for order in orders], "next": [step for step, _ in steps]})
+            return ExitCode.DONE
+        click.echo(f"{what}.")
+        for words in self._steps_text(steps):
+            session.warn(words)
+        return ExitCode.DONE
 
     def _check_saved(self, fresh: Plan) -> None:
         """A saved plan is held against a fresh one; it is never carried out from its own words."""
@@ -243,10 +289,10 @@ class Rendering:
             if self.asked.as_json:
                 self.told.append({"code": "interrupted", "message": "stopped; what is known is saved", "hint": None,
                                   "diagnostics": [], "next": [again]})
-            else:
+            elif self.asked.order is None:  # else it goes back into the queue
                 session.warn(f"stopped; continue with: {safe(again)}")
             return ExitCode.INTERRUPTED
-        self.halted = report.halted is not None
+        self.report, self.halted = report, report.halted is not None
         known = open_takes(planned.plan, show.manifest)  # since before this run
         steps = self._steps(report, planned.plan, known)
         short = missing(report, planned.plan)

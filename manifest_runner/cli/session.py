@@ -27,6 +27,7 @@ from manifest_runner.adapters.ledger_account import AccountLedger
 from manifest_runner.adapters.ledger_group import GroupLedger
 from manifest_runner.adapters.rescue import RescueFiles
 from manifest_runner.adapters.secrets import Secret, account_of, is_loopback, read_key
+from manifest_runner.adapters.settings import Settings
 from manifest_runner.adapters.webhook import WebhookListener, callback_address, listen_address, need_server, webhook_token
 from manifest_runner.cli import belonging
 from manifest_runner.cli.belonging import Run
@@ -65,15 +66,15 @@ def _least(*values: Number | None) -> Number | None:
     return min((value for value in values if value is not None), default=None)
 
 
-def key_if_any(project: Project) -> Secret | None:
+def key_if_any(settings: Settings) -> Secret | None:
     """The operator's key, None where there is none."""
-    chosen = project.settings.text("key-file")
+    chosen = settings.text("key-file")
     return read_key(os.environ, Path(chosen) if chosen else None)
 
 
 def key_of(project: Project) -> Secret:
     """The operator's key; raises `UsageError` that says both ways on where there is none."""
-    key = key_if_any(project)
+    key = key_if_any(project.settings)
     if key is None:
         raise UsageError("no API key: nothing was read or sent", code="no-key",
                          hint="set TRINETRA_API_KEY (or --key-file FILE) to render for credits, or add --draft for an animatic "
@@ -201,9 +202,9 @@ def _outside(project: Project, gateway: HttpGateway, downloads: HttpDownloads, l
              clock: SystemClock, rescue: RescueFiles) -> Outside:
     from manifest_runner.adapters.media import PyAvMedia
 
-    return Outside(provider=gateway, ledger=GroupLedger(ledger), store=store_of(project, _tell), media=PyAvMedia(),
-                   downloads=downloads, frames=frames, files=project.files, clock=clock, lock=project.lock_writer(),
-                   rescue=rescue)
+    return Outside(provider=gateway, ledger=GroupLedger(ledger), store=store_of(project, _tell, publishes=True),
+                   media=PyAvMedia(), downloads=downloads, frames=frames, files=project.files, clock=clock,
+                   lock=project.lock_writer(), rescue=rescue)
 
 
 @asynccontextmanager

@@ -46,14 +46,24 @@ def local_store(project: Project) -> LocalStore:
     return LocalStore(project.state.objects, project.files.folder)
 
 
-def store_of(project: Project, say: Callable[[str], None]) -> Store:
-    """The store of this machine, with the shared one behind it where there is one; `say` is told what is wrong with that."""
+def store_of(project: Project, say: Callable[[str], None], *, publishes: bool = False) -> Store:
+    """The store of this machine, with the shared one behind it where there is one; `say` is told what is wrong with
+    that. With a team's ledger, one that `publishes` gives it each clip at once: others hear of it, and look for it there."""
     shared = shared_store(project)
     if shared is None:
         return local_store(project)
     from manifest_runner.adapters.layered_store import LayeredStore  # as above
 
-    return LayeredStore(local_store(project), shared, say)
+    return LayeredStore(local_store(project), shared, say, publishes=_for_whom(project) if publishes else "")
+
+
+def _for_whom(project: Project) -> str:
+    """For which repository clips are published; empty where nobody waits for them."""
+    if not project.settings.text("ledger"):
+        return ""
+    from manifest_runner.cli.ledgers import repository_name
+
+    return repository_name(project)
 
 
 def public_address(settings: Settings) -> str | None:

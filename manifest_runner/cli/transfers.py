@@ -81,7 +81,7 @@ def bring_home(locked: Locked, clips: Sequence[LockedClip], *, quiet: bool) -> l
     from manifest_runner.cli import session  # anyio and httpx: where all clips are here, none of it is needed
     from manifest_runner.engine import each, restored
 
-    key = session.key_if_any(locked.project)
+    key = session.key_if_any(locked.project.settings)
     if key is not None:
         check_gateway(locked.project.settings)
     locked.project.state.make()

@@ -37,7 +37,7 @@ def verify(manifest: str, only: tuple[str, ...], in_shared: bool, repair: bool, 
 
     locked = open_locked(manifest, flags, only)
     shared, copies = need_shared(locked.project.settings) if in_shared else None, local_store(locked.project)
-    key = session.key_if_any(locked.project) if repair else None
+    key = session.key_if_any(locked.project.settings) if repair else None
     if repair:
         locked.project.state.make()
 

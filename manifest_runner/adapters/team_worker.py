@@ -1,0 +1,151 @@
+"""Takes orders out of a team's queue, one after the other and some at once, until it is stopped or nothing is left.
+
+Laws
+- An order is handed to `carry_out` and nothing is known here of what that does. What it answers decides: the order is over, is
+  given back, or is tried again later, some times.
+- A worker that is gone has its orders for `SILENCE` seconds; then whoever works gives them back to the queue. One that only
+  seemed to be gone goes on beside the other: the ledger decides what leaves.
+- A database that is away ends nothing: what is in hand goes on, and the queue is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from typing import Any
+
+import anyio
+
+from manifest_runner.adapters.team_address import TeamAddress
+from manifest_runner.adapters.team_queue import TASK, pool_of, translated
+from manifest_runner.errors import LedgerError, MissingExtra
+
+try:
+    from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
+    from procrastinate.jobs import Job
+    from procrastinate.worker import Worker
+except ImportError:
+    raise MissingExtra("team", "a worker") from None
+
+BEAT = 10.0
+"""Seconds between two signs of life."""
+
+SILENCE = 30.0
+"""Seconds without one after which a worker counts as gone."""
+
+LOOK = 2.0
+"""Seconds between two looks at the queue."""
+
+TRIES = 10
+"""How often an order is tried that something outside keeps from being carried out; the pauses add up to some two hours."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 15, 1200
+_AGAIN = 5.0  # seconds until a database that is away is asked again
+
+
+class Answer(Enum):
+    """What became of an order. `OVER`: a further try would change nothing. `LATER`: something outside kept it from being
+    carried out. `BACK`: this worker stops. `FAILED`: it cannot be carried out as it is."""
+
+    OVER = "over"
+    LATER = "later"
+    BACK = "back"
+    FAILED = "failed"
+
+
+CarryOut = Callable[[Mapping[str, Any]], Awaitable[Answer]]
+
+
+class _Unfinished(Exception):
+    """An order that is not over."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.value)
+        self.answer = answer
+
+
+class _Retry(BaseRetryStrategy):
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        answer = exception.answer if isinstance(exception, _Unfinished) else Answer.LATER
+        if answer is Answer.BACK:
+            return RetryDecision(retry_in={"seconds": 0})
+        if answer is Answer.FAILED or job.attempts + 1 >= TRIES:
+            return None
+        return RetryDecision(retry_in={"seconds": min(_FIRST_PAUSE * 2 ** job.attempts, _LONGEST_PAUSE)})
+
+
+class TeamWorker:
+    """Works on the queue of one account. `say` is told of what is out of the ordinary."""
+
+    def __init__(self, address: TeamAddress, *, account: str, at_once: int, carry_out: CarryOut,
+                 say: Callable[[str], None]) -> None:
+        self._address, self._account, self._carry_out, self._say = address, account, carry_out, say
+        self._app = App(connector=PsycopgConnector(**pool_of(address, most=3)))
+        self._at_once = at_once
+        self._worker: Worker | None = None
+        self._is_stopped = False
+
+        @self._app.task(name=TASK, retry=_Retry())
+        async def render(**order: Any) -> None:
+            answer = await carry_out(order)
+            if answer is not Answer.OVER:
+                raise _Unfinished(answer)
+
+    def stop(self) -> None:
+        """Take no further order; what is in hand is waited for."""
+        self._is_stopped = True
+        if self._worker is not None:
+            self._worker.stop()  # type: ignore[no-untyped-call]
+
+    async def work(self, *, until_idle: bool, patience: float) -> None:
+        """Work until `stop` is called or, with `until_idle`, nobody has anything in hand and nothing waits.
+
+        Raises `LedgerError` where the database does not let us in, or, with `until_idle`, is away for `patience` seconds.
+        """
+        away = 0.0
+        while not self._is_stopped:
+            try:
+                with translated(self._address):
+                    await self._connected(until_idle=until_idle)
+                away = 0.0
+            except LedgerError as error:
+                if error.code != "queue-away" or (until_idle and away >= patience):
+                    raise
+                if not away:
+                    self._say(f"{error.message.removesuffix(': nothing was handed over')}: it is asked again")
+                away += _AGAIN
+                await anyio.sleep(_AGAIN)
+
+    async def _connected(self, *, until_idle: bool) -> None:
+        async with self._app.open_async(), anyio.create_task_group() as beside:
+            self._worker = Worker(self._app, queues=[self._account], name=None, concurrency=self._at_once, listen_notify=False,
+                                  fetch_job_polling_interval=LOOK, update_heartbeat_interval=BEAT,
+                                  stalled_worker_timeout=SILENCE, install_signal_handlers=False)
+            if self._is_stopped:
+                return
+            beside.start_soon(self._look_after, self._worker, until_idle)
+            try:
+                await self._worker.run()  # type: ignore[no-untyped-call]
+            finally:
+                self._worker = None
+                beside.cancel_scope.cancel()
+
+    async def _look_after(self, worker: Worker, until_idle: bool) -> None:
+        """Give back what lost workers had, and end where nothing is left."""
+        jobs = self._app.job_manager
+        while True:
+            for job in await jobs.get_stalled_jobs(queue=self._account, task_name=TASK, seconds_since_heartbeat=SILENCE):
+                self._say(f"a worker is gone: its order {job.id} goes back into the queue")
+                await jobs.retry_job(job)
+            if until_idle and not await self._is_open():
+                self._is_stopped = True
+                worker.stop()  # type: ignore[no-untyped-call]
+                return
+            await anyio.sleep(LOOK)
+
+    async def _is_open(self) -> bool:
+        """Whether anything waits, or is in anybody's hands."""
+        for status in ("doing", "todo", "doing"):  # what is given back between two looks is seen by one of them
+            if list(await self._app.job_manager.list_jobs_async(queue=self._account, task=TASK, status=status)):
+                return True
+        return False

@@ -1,0 +1,73 @@
+"""`python -m manifest_runner.cli.batch`: one order, carried out in a process of its own. Workers start it, nobody else.
+
+What it is to do stands in one line of JSON on its standard input. It ends as `render` does, by the same exit codes, and stops
+as `render` does when it is told to, or when its worker is gone and the input ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from manifest_runner.adapters.settings import RUN_VARIABLE
+from manifest_runner.cli.error_exit import leave
+from manifest_runner.cli.project import Project
+from manifest_runner.cli.rendering import Asked, Rendering
+from manifest_runner.core.orders import LATER, STOP, Order
+from manifest_runner.core.outcome import Ending, Report
+from manifest_runner.errors import AccountEmpty, Conflict, ExitCode, LedgerError, Unauthorized
+
+
+def main() -> None:
+    """Carry it out and end the process."""
+    told = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_watch, daemon=True).start()
+    ended: list[LedgerError] = []
+    code = leave(lambda: carry_out(told, ended), ())
+    sys.exit(LATER if ended else code)
+
+
+def carry_out(told: dict[str, Any], ended: list[LedgerError]) -> int:
+    """Render what the order says, from the files in `folder`. Where the ledger ends it, that is noted in `ended`."""
+    order = Order.from_dict(told["order"])
+    os.environ[RUN_VARIABLE] = order.run
+    flags = {name: str(value) for name, value in told["flags"].items()}
+    manifest = str(Path(told["folder"]) / order.manifest)
+    project = Project(manifest, flags, repository=order.repository)
+    own = project.settings.credits("max-credits")
+    if order.max_credits and (own is None or Decimal(order.max_credits) < own):
+        project = Project(manifest, {**flags, "max-credits": order.max_credits}, repository=order.repository)
+    asked = Asked(only=order.shots, saved=None, yes=True, fail_fast=False, depfile=None, as_json=False, quiet=False,
+                  verbose=False, order=order)
+    rendering = Rendering(project, asked)
+    try:
+        return _ended(int(rendering.run()), rendering.report)
+    except LedgerError as error:
+        ended.append(error)
+        raise
+
+
+def _ended(code: int, report: Report | None) -> int:
+    """How it ended, where that is of a kind that a worker must know."""
+    if report is None or code in (ExitCode.DONE, ExitCode.INTERRUPTED):
+        return code
+    if isinstance(report.halted, AccountEmpty | Unauthorized | Conflict):
+        return STOP
+    return LATER if report.halted is not None or report.of(Ending.UNFINISHED) else code
+
+
+def _watch() -> None:
+    """Stop once the worker is gone."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
