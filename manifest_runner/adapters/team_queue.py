@@ -15,12 +15,11 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from manifest_runner.adapters.team_address import TeamAddress
 from manifest_runner.adapters.team_link import arguments_of, words_of
-from manifest_runner.core.orders import Order
+from manifest_runner.core.orders import InQueue, Order
 from manifest_runner.errors import LedgerError, MissingExtra, UsageError
 
 try:
@@ -46,19 +45,6 @@ _GATE = 0x4D525155  # the lock under which the tables are made
 for _name in ("procrastinate", "psycopg.pool"):  # what they have to tell is told here, in other words
     logging.getLogger(_name).addHandler(logging.NullHandler())
     logging.getLogger(_name).propagate = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """The orders for a manifest that wait, are in hand, and could not be carried out, by their shots."""
-
-    waiting: tuple[tuple[str, ...], ...] = ()
-    in_hand: tuple[tuple[str, ...], ...] = ()
-    failed: tuple[tuple[str, ...], ...] = ()
-
-    @property
-    def is_open(self) -> bool:
-        return bool(self.waiting or self.in_hand)
 
 
 def pool_of(address: TeamAddress, *, most: int) -> dict[str, Any]:
@@ -122,15 +108,15 @@ class TeamQueue:
                 self._task.configure(queue=account, lock=lock_of(order, account)).defer(**order.to_dict())
         return new
 
-    def standing(self, repository: str, manifest: str) -> Standing:
+    def standing(self, repository: str, manifest: str) -> InQueue:
         """How the orders for a manifest stand; nothing where there is no queue."""
         with translated(self._address):
             if not self._app.check_connection():
-                return Standing()
+                return InQueue()
             waiting, in_hand, failed = (
                 tuple(shots for job in self._jobs(status) if (shots := shots_of(job.task_kwargs, repository, manifest)))
                 for status in (*_OPEN, "failed"))
-        return Standing(waiting=waiting, in_hand=in_hand, failed=failed)
+        return InQueue(waiting=waiting, in_hand=in_hand, failed=failed)
 
     def _jobs(self, status: str) -> Sequence[Job]:
         return self._app.job_manager.list_jobs(task=TASK, status=status)

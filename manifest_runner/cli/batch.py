@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from manifest_runner.adapters.settings import RUN_VARIABLE
+from manifest_runner.cli import session
 from manifest_runner.cli.error_exit import leave
 from manifest_runner.cli.project import Project
 from manifest_runner.cli.rendering import Asked, Rendering
+from manifest_runner.cli.stores import local_store, need_shared
 from manifest_runner.core.orders import LATER, STOP, Order
 from manifest_runner.core.outcome import Ending, Report
+from manifest_runner.engine import Sent, push_all
 from manifest_runner.errors import AccountEmpty, Conflict, ExitCode, LedgerError, Unauthorized
+from manifest_runner.views.text import safe
 
 
 def main() -> None:
@@ -47,7 +51,8 @@ def carry_out(told: dict[str, Any], ended: list[LedgerError]) -> int:
                   verbose=False, order=order)
     rendering = Rendering(project, asked)
     try:
-        return _ended(int(rendering.run()), rendering.report)
+        code = _ended(int(rendering.run()), rendering.report)
+        return code if code == ExitCode.INTERRUPTED or _is_published(project, rendering) else LATER
     except LedgerError as error:
         ended.append(error)
         raise
@@ -62,9 +67,22 @@ def _ended(code: int, report: Report | None) -> int:
     return LATER if report.halted is not None or report.of(Ending.UNFINISHED) else code
 
 
+def _is_published(project: Project, rendering: Rendering) -> bool:
+    """See to it that the shared store has every clip of the order, and then keep none here; False where it does not answer. One
+    that is on another machine, or at the gateway alone, is left to whoever asks for it."""
+    shared, local = need_shared(project.settings), local_store(project)
+    results = session.run_until_done(lambda: push_all(list(rendering.clips.values()), local, shared, lambda _: None),
+                                     session.warn)
+    for result in results:
+        if result.error is not None:
+            session.warn(safe(f"{result.artifact.path}: {result.error.message}"))
+    local.remove([result.artifact.sha256 for result in results if result.ending in (Sent.SENT, Sent.THERE)])
+    return not any(result.ending is Sent.FAILED for result in results)
+
+
 def _watch() -> None:
     """Stop once the worker is gone."""
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1024):  # not through a buffer, whose lock the end of the process would wait for
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -38,7 +38,7 @@ def open_ledger(project: Project, account: str, *, run: str, sender: str | None 
 
 def look(project: Project, account: str | None = None) -> AccountLedger | None:
     """The ledger to look at; None where there is none yet. Without `account` all accounts together."""
-    address = _team(project)
+    address = team(project)
     if address is not None:
         from manifest_runner.adapters.team_ledger import TeamLedger
 
@@ -53,7 +53,7 @@ def look(project: Project, account: str | None = None) -> AccountLedger | None:
 
 def accounts(project: Project) -> list[str]:
     """The accounts that have jobs of this repository, sorted."""
-    address = _team(project)
+    address = team(project)
     if address is not None:
         from manifest_runner.adapters.team_ledger import TeamLedger
 
@@ -70,17 +70,18 @@ def check_ledger(project: Project) -> TeamAddress | None:
     if setting.value == "" and not project.draft:
         raise UsageError(f"the team's ledger is set and empty ({setting.origin}): nothing was read or sent", code="bad-ledger",
                          hint=f"give {VARIABLES['ledger']} the address that is meant; unset, the ledger is one of this machine")
-    return _team(project)
+    return team(project)
 
 
 def name_of(project: Project) -> str:
     """A name that tells this ledger from others. Of a database its own name, since hosts change when one takes over; a note
     that a ledger does not know stops everything, so one too many loses nothing."""
-    address = _team(project)
+    address = team(project)
     return str(project.state.ledger.resolve()) if address is None else f"postgresql:{address.shown.rpartition('/')[2]}"
 
 
-def _team(project: Project) -> TeamAddress | None:
+def team(project: Project) -> TeamAddress | None:
+    """The database of the team's ledger; None where the ledger is a file."""
     setting = project.settings.values["ledger"]
     if project.draft or not setting.value:
         return None

@@ -24,7 +24,7 @@ from manifest_runner.cli.project import Project, Show
 from manifest_runner.cli.stores import frames_unreachable
 from manifest_runner.cli.trust import check_gateway, refuse_claims
 from manifest_runner.cli.words import command, decisions
-from manifest_runner.core.model import Action, Change, Limits, Plan
+from manifest_runner.core.model import Action, Artifact, Change, Limits, Plan
 from manifest_runner.core.orders import Order, check_approved, handed
 from manifest_runner.core.outcome import Ending, Report
 from manifest_runner.core.planfile import differences
@@ -95,6 +95,7 @@ class Rendering:
         self.settled: set[Where] = set()
         self.halted = False
         self.report: Report | None = None  # of the latest round
+        self.clips: dict[Where, Artifact] = {}  # of an order that are there
         self.told: list[dict[str, Any]] = []  # for programs: the rounds so far
         self.events = JsonLines(sys.stderr, SystemClock().wall, priced=not project.draft) if asked.as_json else None
         self.say = session.warn if self.events is None else self.events.say
@@ -125,6 +126,9 @@ class Rendering:
                 self._check_saved(planned.plan)
             if self.asked.order is not None:
                 check_approved(planned.plan, self.asked.order)
+                self._note_clips(planned.plan)
+                if not handed(planned.plan, show.manifest):
+                    return code
             if self.asked.detach:
                 return self._detach(planned.plan, show)
             plan, last = self._round(planned.plan)
@@ -141,6 +145,10 @@ class Rendering:
             if last or ended is ExitCode.INTERRUPTED or self.halted:
                 return code
         return code
+
+    def _note_clips(self, plan: Plan) -> None:
+        self.clips.update(((change.shot, change.take), change.entry.outputs[0]) for change in plan.changes
+                          if change.action in (Action.KEEP, Action.FETCH) and change.entry is not None)
 
     def _round(self, plan: Plan) -> tuple[Plan, bool]:
         """What to do now, and whether that is all. Jobs of an earlier request are finished first, since they are paid for, and
@@ -242,7 +250,7 @@ class Rendering:
 
     def _approve(self, plan: Plan, show: Show) -> None:
         """Show the plan, and ask where it costs something."""
-        if not self.asked.as_json and not self.asked.quiet:
+        if not self.asked.as_json and not self.asked.quiet and self.asked.order is None:
             session.warn(plan_text(plan, show.card, verbose=self.asked.verbose, priced=not self.project.draft) + "\n")
         if self.asked.verbose and show.converted:
             self.say(converted_text(show.converted) + "\n")
@@ -293,6 +301,8 @@ class Rendering:
                 session.warn(f"stopped; continue with: {safe(again)}")
             return ExitCode.INTERRUPTED
         self.report, self.halted = report, report.halted is not None
+        self.clips.update(((outcome.key.shot, outcome.key.take), outcome.artifact) for outcome in report.outcomes
+                          if outcome.artifact is not None)
         known = open_takes(planned.plan, show.manifest)  # since before this run
         steps = self._steps(report, planned.plan, known)
         short = missing(report, planned.plan)
@@ -300,7 +310,8 @@ class Rendering:
             self.told.append({**report_dict(report), "over_budget": format(short, "f"), "to_look_at": to_look_at_dicts(known),
                               "next": [step for step, _ in steps]})
         else:
-            click.echo(report_text(report, show.card, draft=self.project.draft, missing=short))
+            if self.asked.order is None or exit_code(report) is not ExitCode.DONE:
+                click.echo(report_text(report, show.card, draft=self.project.draft, missing=short))
             for words in [*([to_look_at(known)] if known else []), *self._steps_text(steps)]:
                 session.warn(words)
         return exit_code(report)

@@ -77,7 +77,7 @@ class Working:
         """Work until there is a reason to end; how it went."""
         with TeamQueue(self._address) as queue:
             queue.make()
-        shutil.rmtree(self._folder, ignore_errors=True)  # of a worker that was killed
+        self._tidy()
         asyncio.run(self._main())
         done = sum(self._codes.values())
         failed = done - self._codes[ExitCode.DONE] - self._codes[ExitCode.INTERRUPTED] - self._codes[STOP]
@@ -85,6 +85,16 @@ class Working:
         if self._is_stopping:
             return ExitCode.PROVIDER if self._codes[STOP] else ExitCode.INTERRUPTED
         return ExitCode.DIFFERENCES if failed else ExitCode.DONE
+
+    def _tidy(self) -> None:
+        """Remove what workers have left that were killed."""
+        for folder in self._state.root.glob("orders-*"):
+            try:
+                os.kill(int(folder.name.partition("-")[2]), 0)
+            except ProcessLookupError:
+                shutil.rmtree(folder, ignore_errors=True)
+            except (OSError, ValueError):  # somebody else's, or nobody's that we know
+                continue
 
     @property
     def _folder(self) -> Path:

@@ -74,6 +74,20 @@ class Order:
                       "approved": {take: (said[0], said[1]) for take, said in data["approved"].items()}})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InQueue:
+    """The orders for one manifest that wait, are in hand, and could not be carried out, each by its shots."""
+
+    waiting: tuple[tuple[str, ...], ...] = ()
+    in_hand: tuple[tuple[str, ...], ...] = ()
+    failed: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is still to come of it."""
+        return bool(self.waiting or self.in_hand)
+
+
 def handed(plan: Plan, manifest: Manifest) -> tuple[Change, ...]:
     """The changes of a plan that others may carry out."""
     shots = {shot.id for shot in manifest.shots}

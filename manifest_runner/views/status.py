@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,6 +14,7 @@ from manifest_runner.core.lifecycle import HOLDING
 from manifest_runner.core.lockfile import verdict_dict
 from manifest_runner.core.model import Action, Change, Job, JobState, Manifest, Plan, Shot, Verdict
 from manifest_runner.core.modelcard import ModelCard
+from manifest_runner.core.orders import InQueue
 from manifest_runner.core.planning import Where
 from manifest_runner.core.pricing import format_credits, format_total
 from manifest_runner.core.verdict import is_open, verdict_of
@@ -157,6 +159,25 @@ def status_text(rows: Sequence[Standing], jobs: Mapping[Where, Job], plan: Plan,
 def steps_text(steps: Sequence[Step]) -> list[str]:
     """A line for each command that may be typed next."""
     return [f"next: {click.style(safe(command), bold=True)}{f'   ({safe(why)})' if why else ''}" for command, why in steps]
+
+
+def queue_text(queue: InQueue) -> str:
+    """How the orders stand that `render --detach` has left, in one line; nothing where there are none."""
+    parts = [f"{count(len(orders), 'order')} {words} ({_few(orders)})" for orders, words in (
+        (queue.waiting, "waiting"), (queue.in_hand, "in hand"), (queue.failed, "not carried out")) if orders]
+    return f"queue: {safe('; '.join(parts))}" if parts else ""
+
+
+def pulse(rows: Sequence[Standing], queue: InQueue) -> str:
+    """Where everything stands, in one line."""
+    words = Counter(row.words.partition(":")[0] for row in rows)
+    takes = ", ".join(f"{number} {safe(what)}" for what, number in words.most_common())
+    return "; ".join(part for part in (takes, queue_text(queue)) if part)
+
+
+def _few(orders: Sequence[Sequence[str]]) -> str:
+    shots = [shot for order in orders for shot in order]
+    return ", ".join(shots[:3]) + (f" and {len(shots) - 3} more" if len(shots) > 3 else "")
 
 
 def _summary(rows: Sequence[Standing], jobs: Mapping[Where, Job], plan: Plan, card: ModelCard, *, priced: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from decimal import Decimal
 
 import click
@@ -16,23 +17,26 @@ from manifest_runner.cli.main import COMMANDS
 from manifest_runner.cli.options import output_options, setting_options
 from manifest_runner.cli.planner import overruled, plan_project
 from manifest_runner.cli.project import Project, Show, repository_root
+from manifest_runner.cli.watching import queue_of, watch
 from manifest_runner.cli.words import command, decisions
 from manifest_runner.core.model import Action, JobState, Plan, ShotId
+from manifest_runner.core.orders import InQueue
 from manifest_runner.core.pricing import format_credits
 from manifest_runner.errors import UsageError
 from manifest_runner.views.escaping import json_text
-from manifest_runner.views.status import Standing, Step, standings, status_dict, status_text
+from manifest_runner.views.status import Standing, Step, queue_text, standings, status_dict, status_text
 from manifest_runner.views.text import columns, safe
 
 
 @click.command()
 @click.argument("manifest", required=False, shell_complete=complete_manifests)
 @click.option("--draft", is_flag=True, help="Of the draft.")
+@click.option("--watch", "watching", is_flag=True, help="Follow it until nothing is under way any more.")
 @click.option("--settings", "show_settings", is_flag=True, help="Each setting, and where its value comes from.")
 @setting_options("max-credits", "rate", "concurrency", "base-url", "key-file", "state-dir", "store", "store-url", "frames",
                  "callback-url", "listen")
 @output_options("json", "quiet", "verbose")
-def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool, quiet: bool,
+def status(manifest: str | None, draft: bool, watching: bool, show_settings: bool, as_json: bool, quiet: bool,
            verbose: bool, **flags: str | None) -> None:
     """Where every take of MANIFEST stands, what it cost, and what to type next. Needs no key and asks nobody."""
     import os
@@ -47,20 +51,30 @@ def status(manifest: str | None, draft: bool, show_settings: bool, as_json: bool
         raise UsageError("status of which manifest?", hint="manifest-runner status MANIFEST, or --settings")
     project = Project(manifest, named, draft=draft)
     show = project.load()
+    if watching:
+        watch(project, show, lambda: _told(project, show, as_json=False, quiet=quiet, verbose=verbose), silent=as_json)
+    click.echo(_told(project, show, as_json=as_json, quiet=quiet, verbose=verbose))
+
+
+def _told(project: Project, show: Show, *, as_json: bool, quiet: bool, verbose: bool) -> str:
+    """Where everything stands now, in words or as JSON."""
     planned = plan_project(project, show)
     rows = standings(planned.plan, planned.jobs, show.manifest)
+    queue, manifest, draft = queue_of(project, rows), project.shown, project.draft
     limits = (project.settings.credits("max-credits"), show.manifest.limits.credits)
     limit = min((limit for limit in limits if limit is not None), default=None)
     steps = next_steps(rows, planned.plan, manifest, draft=draft, limit=limit, shared=_sharing(show))
+    if queue.is_open:
+        steps = [(command("status", manifest, "--watch"), "workers carry it out: manifest-runner worker"), *steps]
     if as_json:
-        told = status_dict(rows, planned.jobs, steps)
-        click.echo(json_text(json.dumps(told, ensure_ascii=False, indent=2)))
-    else:
-        other = overruled(planned)
-        if other is not None:
-            click.echo(safe(other), err=True)
-        click.echo(status_text(rows, planned.jobs, planned.plan, show.card, steps, verbose=verbose, quiet=quiet,
-                               priced=not draft))
+        told = {**status_dict(rows, planned.jobs, steps), "queue": asdict(queue)}
+        return json_text(json.dumps(told, ensure_ascii=False, indent=2))
+    other = overruled(planned)
+    if other is not None:
+        click.echo(safe(other), err=True)
+    text = status_text(rows, planned.jobs, planned.plan, show.card, steps, verbose=verbose, quiet=quiet,
+                       priced=not draft)
+    return "\n".join([*([queue_text(queue)] if queue != InQueue() else []), text])
 
 
 def next_steps(rows: Sequence[Standing], plan: Plan, manifest: str, *, draft: bool = False,
