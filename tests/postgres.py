@@ -176,7 +176,8 @@ def server(*, tables: bool = True, durable: bool = False) -> Iterator[Server]:
         found.make()
         try:
             if tables:
-                found.psql(script())
+                found.psql(script("ledger"))
+                found.psql(script("queue"))
                 with found.connect() as connection:
                     connection.execute(f"ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'")
             yield found
@@ -186,7 +187,7 @@ def server(*, tables: bool = True, durable: bool = False) -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def script() -> str:
+def script(name: str) -> str:
     """What the program gives an administrator."""
-    return subprocess.run([sys.executable, "-m", "manifest_runner", "schema", "ledger", "--role", ROLE], cwd=ROOT, check=True,
+    return subprocess.run([sys.executable, "-m", "manifest_runner", "schema", name, "--role", ROLE], cwd=ROOT, check=True,
                           capture_output=True, text=True).stdout

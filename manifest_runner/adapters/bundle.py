@@ -15,6 +15,9 @@ from manifest_runner.adapters.files import LARGEST_INPUT
 from manifest_runner.errors import UsageError
 
 _LARGEST_LOCKFILE = 256 * 1024 * 1024
+LARGEST_IN_ALL = 2 * 1024**3
+"""Bytes of all files of a bundle."""
+
 _MOST = 100_000
 
 
@@ -32,7 +35,8 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as packed:
             members = packed.infolist()
-            if len(members) > _MOST or not all(map(_is_sound, members)):
+            size = sum(member.file_size for member in members)
+            if len(members) > _MOST or size > LARGEST_IN_ALL or not all(map(_is_sound, members)):
                 raise UsageError("a bundle of an order holds what no manifest is made from", code="bad-order")
             folder.mkdir(parents=True)
             # Whatever looks for the repository's root stops here, wherever this lies.

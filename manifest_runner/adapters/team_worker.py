@@ -21,9 +21,12 @@ from manifest_runner.adapters.team_queue import TASK, pool_of, translated
 from manifest_runner.errors import LedgerError, MissingExtra
 
 try:
+    import psycopg
     from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
+    from procrastinate.exceptions import ProcrastinateException
     from procrastinate.jobs import Job
     from procrastinate.worker import Worker
+    from psycopg_pool import AsyncConnectionPool
 except ImportError:
     raise MissingExtra("team", "a worker") from None
 
@@ -35,6 +38,9 @@ SILENCE = 30.0
 
 LOOK = 2.0
 """Seconds between two looks at the queue."""
+
+CONNECT = 20.0
+"""Seconds for which the database is waited for at once."""
 
 TRIES = 10
 """How often an order is tried that something outside keeps from being carried out; the pauses add up to some two hours."""
@@ -80,7 +86,7 @@ class TeamWorker:
     def __init__(self, address: TeamAddress, *, account: str, at_once: int, carry_out: CarryOut,
                  say: Callable[[str], None]) -> None:
         self._address, self._account, self._carry_out, self._say = address, account, carry_out, say
-        self._app = App(connector=PsycopgConnector(**pool_of(address, most=3)))
+        self._app = App(connector=PsycopgConnector())
         self._at_once = at_once
         self._worker: Worker | None = None
         self._is_stopped = False
@@ -102,44 +108,56 @@ class TeamWorker:
 
         Raises `LedgerError` where the database does not let us in, or, with `until_idle`, is away for `patience` seconds.
         """
-        away = 0.0
+        since: float | None = None  # the database is away
         while not self._is_stopped:
             try:
                 with translated(self._address):
                     await self._connected(until_idle=until_idle)
-                away = 0.0
+                since = None
             except LedgerError as error:
-                if error.code != "queue-away" or (until_idle and away >= patience):
+                now = anyio.current_time()
+                if error.code != "queue-away" or (until_idle and since is not None and now - since >= patience):
                     raise
-                if not away:
+                if since is None:
                     self._say(f"{error.message.removesuffix(': nothing was handed over')}: it is asked again")
-                away += _AGAIN
+                    since = now
                 await anyio.sleep(_AGAIN)
 
     async def _connected(self, *, until_idle: bool) -> None:
-        async with self._app.open_async(), anyio.create_task_group() as beside:
-            self._worker = Worker(self._app, queues=[self._account], name=None, concurrency=self._at_once, listen_notify=False,
-                                  fetch_job_polling_interval=LOOK, update_heartbeat_interval=BEAT,
-                                  stalled_worker_timeout=SILENCE, install_signal_handlers=False)
-            if self._is_stopped:
-                return
-            beside.start_soon(self._look_after, self._worker, until_idle)
-            try:
-                await self._worker.run()  # type: ignore[no-untyped-call]
-            finally:
-                self._worker = None
-                beside.cancel_scope.cancel()
+        """Work for as long as the database answers. Raises what Procrastinate and psycopg raise."""
+        async with AsyncConnectionPool(**pool_of(self._address, most=3), open=False) as pool:
+            await pool.wait(CONNECT)
+            async with self._app.open_async(pool), anyio.create_task_group() as beside:
+                self._worker = Worker(self._app, queues=[self._account], name=None, concurrency=self._at_once,
+                                      listen_notify=False, fetch_job_polling_interval=LOOK, update_heartbeat_interval=BEAT,
+                                      stalled_worker_timeout=SILENCE, install_signal_handlers=False)
+                lost: list[Exception] = []
+                beside.start_soon(self._look_after, self._worker, until_idle, lost)
+                try:
+                    await self._worker.run()  # type: ignore[no-untyped-call]
+                finally:
+                    self._worker = None
+                    beside.cancel_scope.cancel()
+        if lost:
+            raise lost[0]
 
-    async def _look_after(self, worker: Worker, until_idle: bool) -> None:
-        """Give back what lost workers had, and end where nothing is left."""
+    async def _look_after(self, worker: Worker, until_idle: bool, lost: list[Exception]) -> None:
+        """Look after the queue until nothing is left to do. Why it cannot be asked any more is put into `lost`."""
+        try:
+            await self._give_back(until_idle=until_idle)
+            self._is_stopped = True
+        except (ProcrastinateException, psycopg.Error) as error:
+            lost.append(error)
+        worker.stop()  # type: ignore[no-untyped-call]
+
+    async def _give_back(self, *, until_idle: bool) -> None:
+        """Give back what lost workers had, and return where nothing is left, if that is asked."""
         jobs = self._app.job_manager
-        while True:
+        while not self._is_stopped:
             for job in await jobs.get_stalled_jobs(queue=self._account, task_name=TASK, seconds_since_heartbeat=SILENCE):
                 self._say(f"a worker is gone: its order {job.id} goes back into the queue")
                 await jobs.retry_job(job)
             if until_idle and not await self._is_open():
-                self._is_stopped = True
-                worker.stop()  # type: ignore[no-untyped-call]
                 return
             await anyio.sleep(LOOK)
 

@@ -1,0 +1,216 @@
+"""The queue of orders on a real PostgreSQL, through the least privileged role: who gets what, and what becomes of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+import psycopg
+import pytest
+
+from manifest_runner.adapters import team_worker
+from manifest_runner.adapters.team_address import TeamAddress
+from manifest_runner.adapters.team_queue import TeamQueue
+from manifest_runner.adapters.team_worker import Answer, TeamWorker
+from manifest_runner.core.orders import InQueue, Order
+from manifest_runner.errors import LedgerError
+from tests.core.test_orders import order
+from tests.postgres import Server
+
+CarryOut = Callable[[Mapping[str, Any]], Awaitable[Answer]]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in {"LOOK": 0.05, "BEAT": 0.2, "_FIRST_PAUSE": 0, "_AGAIN": 0.1}.items():
+        monkeypatch.setattr(team_worker, name, seconds)
+
+
+@pytest.fixture
+def account() -> str:
+    return os.urandom(8).hex()
+
+
+def orders(account: str, count: int) -> list[Order]:
+    return [order(repository=account, shots=(f"S{number}",)) for number in range(count)]
+
+
+def queued(database: Server, account: str, count: int) -> list[Order]:
+    with TeamQueue(database.address()) as queue:
+        return queue.add(orders(account, count), account)
+
+
+def standing(database: Server, account: str) -> InQueue:
+    with TeamQueue(database.address()) as queue:
+        return queue.standing(account, "show.yaml")
+
+
+def worker(database: Server, account: str, carry_out: CarryOut, say: Callable[[str], None] = lambda _: None,
+           address: TeamAddress | None = None, at_once: int = 2) -> TeamWorker:
+    return TeamWorker(address or database.address(), account=account, at_once=at_once, carry_out=carry_out, say=say)
+
+
+def drain(database: Server, account: str, carry_out: CarryOut) -> None:
+    async def main() -> None:
+        with anyio.fail_after(30):
+            await worker(database, account, carry_out).work(until_idle=True, patience=1)
+
+    anyio.run(main)
+
+
+def test_what_waits_is_not_queued_twice_and_what_is_over_may_be(database: Server, account: str) -> None:
+    assert len(queued(database, account, 3)) == 3
+    assert [new.shots for new in queued(database, account, 4)] == [("S3",)]
+    assert len(standing(database, account).waiting) == 4
+    seen: list[tuple[str, ...]] = []
+
+    async def carry_out(data: Mapping[str, Any]) -> Answer:
+        seen.append(Order.from_dict(dict(data)).shots)
+        return Answer.OVER
+
+    drain(database, account, carry_out)
+    assert sorted(seen) == [("S0",), ("S1",), ("S2",), ("S3",)]
+    assert standing(database, account) == InQueue()
+    assert len(queued(database, account, 1)) == 1
+
+
+def test_orders_of_another_account_or_manifest_are_nobody_s_business(database: Server, account: str) -> None:
+    queued(database, account, 2)
+
+    async def carry_out(_: Mapping[str, Any]) -> Answer:
+        raise AssertionError
+
+    drain(database, "another", carry_out)
+    with TeamQueue(database.address()) as queue:
+        assert queue.standing(account, "other.yaml") == queue.standing("other", "show.yaml") == InQueue()
+    assert len(standing(database, account).waiting) == 2
+
+
+def test_what_something_outside_kept_is_tried_again_and_at_last_given_up(database: Server, account: str) -> None:
+    queued(database, account, 2)
+    tries: dict[str, int] = {"S0": 0, "S1": 0}
+
+    async def carry_out(data: Mapping[str, Any]) -> Answer:
+        shot = data["shots"][0]
+        tries[shot] += 1
+        if shot == "S1" and tries[shot] == 2:
+            raise RuntimeError("a fault")
+        return Answer.OVER if (shot, tries[shot]) == ("S1", 3) else Answer.LATER
+
+    drain(database, account, carry_out)
+    assert tries == {"S0": team_worker.TRIES, "S1": 3}
+    assert standing(database, account) == InQueue(failed=(("S0",),))
+
+
+def test_what_cannot_be_carried_out_is_not_tried_again(database: Server, account: str) -> None:
+    queued(database, account, 1)
+    seen: list[Mapping[str, Any]] = []
+
+    async def carry_out(data: Mapping[str, Any]) -> Answer:
+        seen.append(data)
+        return Answer.FAILED
+
+    drain(database, account, carry_out)
+    assert len(seen) == 1
+    assert standing(database, account).failed == (("S0",),)
+    assert len(queued(database, account, 1)) == 1, "it may be ordered again"
+
+
+def test_a_worker_that_stops_gives_back_what_it_has_and_takes_no_more(database: Server, account: str) -> None:
+    queued(database, account, 3)
+    taken: list[str] = []
+
+    async def main() -> None:
+        async def carry_out(data: Mapping[str, Any]) -> Answer:
+            taken.append(data["shots"][0])
+            one.stop()
+            return Answer.BACK
+
+        one = worker(database, account, carry_out, at_once=1)
+        with anyio.fail_after(30):
+            await one.work(until_idle=False, patience=1)
+
+    anyio.run(main)
+    assert taken == ["S0"]
+    assert len(standing(database, account).waiting) == 3
+
+
+def test_shots_that_are_in_hand_are_in_no_other_hands(database: Server, account: str) -> None:
+    queued(database, account, 1)
+    hands, most, seen = 0, 0, 0
+
+    async def carry_out(_: Mapping[str, Any]) -> Answer:
+        nonlocal hands, most, seen
+        hands, seen = hands + 1, seen + 1
+        most = max(most, hands)
+        if seen == 1:  # the same again, while it is in hand
+            with psycopg.connect(database.url("owner"), autocommit=True) as connection:
+                connection.execute("INSERT INTO procrastinate_jobs (queue_name, task_name, lock, args) SELECT queue_name, "
+                                   "task_name, lock, args FROM procrastinate_jobs WHERE queue_name = %s LIMIT 1", (account,))
+            await anyio.sleep(0.5)
+        hands -= 1
+        return Answer.OVER
+
+    drain(database, account, carry_out)
+    assert (seen, most) == (2, 1)
+
+
+def test_the_orders_of_a_worker_that_is_gone_are_taken_up_and_those_of_one_that_lives_are_not(database: Server,
+                                                                                              account: str) -> None:
+    queued(database, account, 2)
+    with psycopg.connect(database.url("owner"), autocommit=True) as connection:
+        for shot, age in (("S0", "31 seconds"), ("S1", "5 seconds")):
+            row = connection.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - %s::interval) "
+                                     "RETURNING id", (age,)).fetchone()
+            assert row is not None
+            connection.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s WHERE queue_name = %s AND "
+                               "args -> 'shots' ->> 0 = %s", (row[0], account, shot))
+    said, seen = list[str](), list[str]()
+
+    async def main() -> None:
+        async def carry_out(data: Mapping[str, Any]) -> Answer:
+            seen.append(data["shots"][0])
+            return Answer.OVER
+
+        one = worker(database, account, carry_out, said.append)
+        with anyio.move_on_after(2) as scope:
+            await one.work(until_idle=True, patience=1)
+        assert scope.cancelled_caught, "what another one has in hand is waited for"
+
+    anyio.run(main)
+    assert seen == ["S0"]
+    assert len(said) == 1
+    assert "a worker is gone" in said[0]
+    assert standing(database, account).in_hand == (("S1",),)
+
+
+def test_a_database_that_is_away_is_said_once_and_ends_only_a_worker_that_should_end(database: Server, account: str) -> None:
+    nowhere = TeamAddress.of("postgresql://studio@127.0.0.1:9/ledger?connect_timeout=1")
+    said: list[str] = []
+
+    async def carry_out(_: Mapping[str, Any]) -> Answer:
+        raise AssertionError
+
+    async def main() -> None:
+        with anyio.fail_after(60), pytest.raises(LedgerError, match="queue at 127.0.0.1:9/ledger is away"):
+            await worker(database, account, carry_out, said.append, nowhere).work(until_idle=True, patience=0.15)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(team_worker, "CONNECT", 0.3)
+        anyio.run(main)
+    assert len(said) == 1
+
+
+def test_a_role_without_rights_is_told_what_its_owner_runs(database: Server) -> None:
+    empty = database.another(f"q{os.urandom(4).hex()}")
+    with TeamQueue(empty.address()) as queue:
+        assert queue.standing("r", "show.yaml") == InQueue()
+        with pytest.raises(LedgerError, match="does not let this role in") as refused:
+            queue.make()
+    assert "manifest-runner schema queue" in (refused.value.hint or "")
+    with TeamQueue(empty.address("owner")) as queue:
+        queue.make()
+        queue.make()
+        assert len(queue.add(orders("acc", 2), "acc")) == 2
