@@ -94,7 +94,7 @@ LIGHT: dict[str, str] = {
     "completion": "bash", "simulate": "--help",
 }  # fmt: skip
 LEDGER: dict[str, str] = {"adopt": "show.yaml A job_1", "abandon": "show.yaml A"}
-LIVE: dict[str, str] = {"render": "show.yaml", "push": "show.yaml", "verify": "show.yaml"}
+LIVE: dict[str, str] = {"render": "show.yaml", "push": "show.yaml", "verify": "show.yaml", "worker": "--until-idle"}
 """What each command is called with. Where there is nothing to render or to change it says so, or why not."""
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manifest_runner.adapters.files import LARGEST_INPUT, read_regular
+from manifest_runner.adapters.ground import SETTINGS
 from manifest_runner.adapters.lockwriter import LARGEST
 from manifest_runner.adapters.settings import VARIABLES
 from manifest_runner.cli.ledgers import check_ledger, repository_name
@@ -63,7 +64,9 @@ async def hand_over(project: Project, show: Show, plan: Plan, *, account: str, r
 def _files(project: Project, show: Show, plan: Plan) -> dict[str, bytes]:
     """Everything that the plan was made from, by its path from the repository's root. Raises `StalePlan` where something is
     another than the plan has read."""
-    root, files = project.files.root, dict[str, bytes]()
+    root = project.files.root
+    # What the repository says of settings and models is not of the plan's basis; what follows from it, such as prices, is.
+    files = {name: read_regular(root / name, LARGEST_INPUT) for name in SETTINGS if (root / name).is_file()}
     wanted = [(project.from_root(path), digest) for path, digest in show.inputs.items()]
     wanted += [(project.from_root(project.path.parent / path), digest) for path, digest in show.pictures.items()]
     if plan.basis["lockfile"] != "none":

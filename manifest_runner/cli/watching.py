@@ -37,8 +37,8 @@ def queue_of(project: Project, rows: Sequence[Standing]) -> InQueue:
 
 
 def watch(project: Project, show: Show, shown: Callable[[], str], *, silent: bool) -> None:
-    """Return when nothing waits, is in hand or is under way. Until then, unless `silent`, `shown` again and again on a terminal,
-    and elsewhere a line for each change."""
+    """Return when nothing waits, is in hand or is under way. Until then, unless `silent`, `shown` again and again on a
+    terminal; elsewhere a line for each change."""
     before = ""
     while True:
         try:

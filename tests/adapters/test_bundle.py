@@ -12,7 +12,8 @@ from manifest_runner.adapters import bundle
 from manifest_runner.adapters.files import repository_of
 from manifest_runner.errors import UsageError
 
-FILES = {"manifests/show.yaml": b"version: 1\n", "manifests/looks/words.j2": "größer".encode(), "plates/a.png": bytes(range(256)) * 40}
+FILES = {"manifests/show.yaml": b"version: 1\n", "manifests/looks/words.j2": "größer".encode(),
+         "plates/a.png": bytes(range(256)) * 40}
 
 
 def written(folder: Path, data: bytes) -> Path:
@@ -53,7 +54,8 @@ def test_one_that_is_damaged_is_a_message(tmp_path: Path, data: bytes) -> None:
         bundle.unpack(written(tmp_path, data), tmp_path / "there")
 
 
-def test_more_than_a_manifest_may_name_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_a_manifest_may_name_is_refused_before_it_is_unpacked(tmp_path: Path,
+                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle, "LARGEST_INPUT", 99)
     with pytest.raises(UsageError, match="no manifest"):
         bundle.unpack(written(tmp_path, of("a", bytes(100))), tmp_path / "there")

@@ -194,7 +194,7 @@ def test_a_database_that_is_away_is_said_once_and_ends_only_a_worker_that_should
         raise AssertionError
 
     async def main() -> None:
-        with anyio.fail_after(60), pytest.raises(LedgerError, match="queue at 127.0.0.1:9/ledger is away"):
+        with anyio.fail_after(60), pytest.raises(LedgerError, match=r"queue at 127\.0\.0\.1:9/ledger is away"):
             await worker(database, account, carry_out, said.append, nowhere).work(until_idle=True, patience=0.15)
 
     with pytest.MonkeyPatch.context() as patch:

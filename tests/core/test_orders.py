@@ -73,8 +73,8 @@ def test_an_order_comes_back_from_its_data() -> None:
 
 @pytest.mark.parametrize("change", [
     {"version": 2}, {"version": True}, {"shots": "A"}, {"shots": [1]}, {"bundle": "../../etc/passwd"}, {"bundle": "ab"},
-    {"bytes": "10"}, {"manifest": None}, {"basis": {"program": 1}}, {"approved": {"A t1": ["x", ""]}}, {"approved": {"A t1": ["1"]}},
-    {"approved": {"A t1": ["NaN", ""]}}, {"approved": []}, {"run": 5},
+    {"bytes": "10"}, {"manifest": None}, {"basis": {"program": 1}}, {"approved": {"A t1": ["x", ""]}},
+    {"approved": {"A t1": ["1"]}}, {"approved": {"A t1": ["NaN", ""]}}, {"approved": []}, {"run": 5},
 ])
 def test_what_is_no_order_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="order in the queue"):
