@@ -185,7 +185,7 @@ class Rendering:
 
     def _tell_detached(self, what: str, orders: Sequence[Order], new: Sequence[Order]) -> ExitCode:
         steps: list[Step] = [(command("status", self.project.shown, "--watch"), "follows them from anywhere")] if orders else []
-        steps.append((command("render", self.project.shown), "brings the clips, for nothing, and writes the lockfile"))
+        steps.append((command("render", self.project.shown), "once all is done: brings the clips and writes the lockfile"))
         if self.asked.as_json:
             self.told.append({"takes": [], "charged": "0", "stopped": None, "queued": [list(order.shots) for order in new],
                               "in_queue": [list(order.shots) for order in orders], "next": [step for step, _ in steps]})

@@ -65,7 +65,8 @@ class Working:
         if key is None:
             raise UsageError("no API key: nothing was taken", code="no-key", hint="set TRINETRA_API_KEY, or --key-file FILE")
         self._account = account_of(self._settings.text("base-url") or "", key)
-        self._state: StateFolder = state_folder(repository_root(), self._settings).make()
+        # A part of its own, so that what is deleted there is nobody's who works in this folder himself.
+        self._state = StateFolder(state_folder(repository_root(), self._settings).make().root / "worker").make()
         self._at_once, self._until_idle = at_once, until_idle
         self._users: Counter[str] = Counter()  # of bundles that are unpacked here
         self._locks: dict[str, asyncio.Lock] = {}

@@ -31,6 +31,7 @@ HANDED = (Action.CREATE, Action.REPLACE, Action.RESUME)
 """What others may do. Clips are fetched, and blocks dropped, where the lockfile is."""
 
 _BINDING = ("program", "model card", "prices")
+_PATH = re.compile(r"[^/\\\0][^\\\0]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHAPE: Mapping[str, type] = {"version": int, "repository": str, "manifest": str, "bundle": str, "bytes": int, "shots": list,
                               "run": str, "max_credits": str, "basis": dict, "approved": dict}
@@ -64,9 +65,7 @@ class Order:
         if not isinstance(data, Mapping) or data.get("version") != VERSION:
             raise UsageError(f"an order in the queue is not of version {VERSION}: nothing is rendered for it", code="bad-order",
                              hint="the same version of manifest-runner on every machine, then: render --detach again")
-        right = all(data.get(name).__class__ is kind for name, kind in _SHAPE.items())
-        if not right or not all(map(_is_text, data["shots"])) or not all(map(_is_text, data["basis"].values())) or not (
-                all(map(_is_approval, data["approved"].values())) and _SHA256.fullmatch(data["bundle"])):
+        if not _is_right(data):
             raise UsageError("an order in the queue is damaged: nothing is rendered for it", code="bad-order",
                              hint="render --detach again")
         values = {name: data[name] for name in _SHAPE if name != "version"}
@@ -158,14 +157,25 @@ def _take(change: Change) -> str:
     return f"{change.shot} t{change.take}"
 
 
+def _is_right(data: Mapping[str, Any]) -> bool:
+    """Whether the data of an order have the shape of one, and lead nowhere else."""
+    return (all(data.get(name).__class__ is kind for name, kind in _SHAPE.items())
+            and all(map(_is_text, (*data["shots"], *data["basis"].values())))
+            and all(map(_is_approval, data["approved"].values()))
+            and _SHA256.fullmatch(data["bundle"]) is not None and _PATH.fullmatch(data["manifest"]) is not None
+            and ".." not in data["manifest"].split("/") and (not data["max_credits"] or _is_amount(data["max_credits"])))
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
 def _is_approval(said: Any) -> bool:
-    if not (isinstance(said, list) and len(said) == 2 and all(map(_is_text, said))):
-        return False
+    return isinstance(said, list) and len(said) == 2 and all(map(_is_text, said)) and _is_amount(said[0])
+
+
+def _is_amount(text: str) -> bool:
     try:
-        return Decimal(said[0]).is_finite()
+        return Decimal(text).is_finite()
     except InvalidOperation:
         return False

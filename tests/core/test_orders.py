@@ -75,6 +75,8 @@ def test_an_order_comes_back_from_its_data() -> None:
     {"version": 2}, {"version": True}, {"shots": "A"}, {"shots": [1]}, {"bundle": "../../etc/passwd"}, {"bundle": "ab"},
     {"bytes": "10"}, {"manifest": None}, {"basis": {"program": 1}}, {"approved": {"A t1": ["x", ""]}},
     {"approved": {"A t1": ["1"]}}, {"approved": {"A t1": ["NaN", ""]}}, {"approved": []}, {"run": 5},
+    {"manifest": "/etc/show.yaml"}, {"manifest": "a/../../show.yaml"}, {"manifest": ""}, {"manifest": "a\\b"},
+    {"max_credits": "many"}, {"max_credits": "Infinity"},
 ])
 def test_what_is_no_order_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="order in the queue"):

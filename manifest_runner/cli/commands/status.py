@@ -64,8 +64,9 @@ def _told(project: Project, show: Show, *, as_json: bool, quiet: bool, verbose: 
     limits = (project.settings.credits("max-credits"), show.manifest.limits.credits)
     limit = min((limit for limit in limits if limit is not None), default=None)
     steps = next_steps(rows, planned.plan, manifest, draft=draft, limit=limit, shared=_sharing(show))
-    if queue.is_open:
-        steps = [(command("status", manifest, "--watch"), "workers carry it out: manifest-runner worker"), *steps]
+    if queue.is_open:  # what is left is in other hands
+        steps = [*_decisions(rows, manifest, draft=draft),
+                 (command("status", manifest, "--watch"), "workers carry it out: manifest-runner worker")]
     if as_json:
         told = {**status_dict(rows, planned.jobs, steps), "queue": asdict(queue)}
         return json_text(json.dumps(told, ensure_ascii=False, indent=2))
