@@ -55,6 +55,8 @@ class Working:
     """One `worker` command."""
 
     def __init__(self, flags: Mapping[str, str | None], *, at_once: int, until_idle: bool) -> None:
+        if os.name != "posix":
+            raise UsageError("a worker stops its processes by signals, which this system does not have", code="no-signals")
         self._flags = {name: value for name, value in flags.items() if value is not None}
         self._settings = read_settings(repository_root(), self._flags, os.environ)
         refuse_claims(self._settings)
