@@ -40,7 +40,7 @@ LINES: Mapping[str, tuple[str, ...]] = {
     "timeline": ("timeline", "show.yaml", "--format", "fcpx"), "make": ("make", "show.yaml", "--draft"),
     "import": ("import", "none.csv"), "export": ("export", "show.yaml", "--csv"), "graph": ("graph", "show.yaml"),
     "pull": ("pull", "show.yaml"), "push": ("push", "show.yaml"), "verify": ("verify", "show.yaml"), "gc": ("gc", "--dry-run"),
-    "completion": ("completion", "bash"), "simulate": ("simulate", "--host", "192.0.2.1"),
+    "completion": ("completion", "bash"), "simulate": ("simulate", "--host", "192.0.2.1"), "worker": ("worker", "--until-idle"),
 }
 """A line for each command. They are run in this order in one folder: from `render` on there is what a draft leaves behind."""
 
