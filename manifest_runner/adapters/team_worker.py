@@ -25,6 +25,7 @@ try:
     from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
     from procrastinate.exceptions import ProcrastinateException
     from procrastinate.jobs import Job
+    from procrastinate.manager import JobManager
     from procrastinate.worker import Worker
     from psycopg_pool import AsyncConnectionPool
 except ImportError:
@@ -43,7 +44,7 @@ CONNECT = 20.0
 """Seconds for which the database is waited for at once."""
 
 TRIES = 10
-"""How often an order is tried that something outside keeps from being carried out; the pauses add up to some two hours."""
+"""How often an order is tried that something outside keeps from being carried out; the pauses add up to seventy minutes."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 15, 1200
 _AGAIN = 5.0  # seconds until a database that is away is asked again
@@ -86,16 +87,9 @@ class TeamWorker:
     def __init__(self, address: TeamAddress, *, account: str, at_once: int, carry_out: CarryOut,
                  say: Callable[[str], None]) -> None:
         self._address, self._account, self._carry_out, self._say = address, account, carry_out, say
-        self._app = App(connector=PsycopgConnector())
         self._at_once = at_once
         self._worker: Worker | None = None
         self._is_stopped = False
-
-        @self._app.task(name=TASK, retry=_Retry())
-        async def render(**order: Any) -> None:
-            answer = await carry_out(order)
-            if answer is not Answer.OVER:
-                raise _Unfinished(answer)
 
     def stop(self) -> None:
         """Take no further order; what is in hand is waited for."""
@@ -127,43 +121,57 @@ class TeamWorker:
         """Work for as long as the database answers. Raises what Procrastinate and psycopg raise."""
         async with AsyncConnectionPool(**pool_of(self._address, most=3), open=False) as pool:
             await pool.wait(CONNECT)
-            async with self._app.open_async(pool), anyio.create_task_group() as beside:
-                self._worker = Worker(self._app, queues=[self._account], name=None, concurrency=self._at_once,
+            app = self._made()
+            async with app.open_async(pool), anyio.create_task_group() as beside:
+                self._worker = Worker(app, queues=[self._account], name=None, concurrency=self._at_once,
                                       listen_notify=False, fetch_job_polling_interval=LOOK, update_heartbeat_interval=BEAT,
                                       stalled_worker_timeout=SILENCE, install_signal_handlers=False)
                 lost: list[Exception] = []
-                beside.start_soon(self._look_after, self._worker, until_idle, lost)
+                beside.start_soon(self._look_after, self._worker, app.job_manager, until_idle, lost)
                 try:
                     await self._worker.run()  # type: ignore[no-untyped-call]
+                except (ProcrastinateException, psycopg.Error) as error:
+                    lost.append(error)
                 finally:
                     self._worker = None
                     beside.cancel_scope.cancel()
         if lost:
             raise lost[0]
 
-    async def _look_after(self, worker: Worker, until_idle: bool, lost: list[Exception]) -> None:
+    def _made(self) -> App:
+        """An app with the one task; a new one for each pool, since it does not let go of its first."""
+        app = App(connector=PsycopgConnector())
+
+        @app.task(name=TASK, retry=_Retry())
+        async def render(**order: Any) -> None:
+            answer = await self._carry_out(order)
+            if answer is not Answer.OVER:
+                raise _Unfinished(answer)
+
+        return app
+
+    async def _look_after(self, worker: Worker, jobs: JobManager, until_idle: bool, lost: list[Exception]) -> None:
         """Look after the queue until nothing is left to do. Why it cannot be asked any more is put into `lost`."""
         try:
-            await self._give_back(until_idle=until_idle)
+            await self._give_back(jobs, until_idle=until_idle)
             self._is_stopped = True
         except (ProcrastinateException, psycopg.Error) as error:
             lost.append(error)
         worker.stop()  # type: ignore[no-untyped-call]
 
-    async def _give_back(self, *, until_idle: bool) -> None:
+    async def _give_back(self, jobs: JobManager, *, until_idle: bool) -> None:
         """Give back what lost workers had, and return where nothing is left, if that is asked."""
-        jobs = self._app.job_manager
         while not self._is_stopped:
             for job in await jobs.get_stalled_jobs(queue=self._account, task_name=TASK, seconds_since_heartbeat=SILENCE):
                 self._say(f"a worker is gone: its order {job.id} goes back into the queue")
                 await jobs.retry_job(job)
-            if until_idle and not await self._is_open():
+            if until_idle and not await self._is_open(jobs):
                 return
             await anyio.sleep(LOOK)
 
-    async def _is_open(self) -> bool:
+    async def _is_open(self, jobs: JobManager) -> bool:
         """Whether anything waits, or is in anybody's hands."""
         for status in ("doing", "todo", "doing"):  # what is given back between two looks is seen by one of them
-            if list(await self._app.job_manager.list_jobs_async(queue=self._account, task=TASK, status=status)):
+            if list(await jobs.list_jobs_async(queue=self._account, task=TASK, status=status)):
                 return True
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import anyio
@@ -18,6 +19,7 @@ from manifest_runner.core.orders import InQueue, Order
 from manifest_runner.errors import LedgerError
 from tests.core.test_orders import order
 from tests.postgres import Server
+from tests.proxy import Fate, Proxy
 
 CarryOut = Callable[[Mapping[str, Any]], Awaitable[Answer]]
 
@@ -201,6 +203,41 @@ def test_a_database_that_is_away_is_said_once_and_ends_only_a_worker_that_should
         patch.setattr(team_worker, "CONNECT", 0.3)
         anyio.run(main)
     assert len(said) == 1
+
+
+def test_a_database_that_goes_away_for_a_while_ends_nothing(database: Server, account: str) -> None:
+    queued(database, account, 3)
+    said, seen, heard = list[str](), list[str](), anyio.Event()
+
+    def say(words: str) -> None:
+        said.append(words)
+        heard.set()
+
+    with Proxy(database.port) as proxy, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(team_worker, "CONNECT", 2.0)
+        patch.setattr("manifest_runner.adapters.team_queue.PATIENCE", 1.0)
+        patch.setattr(team_worker, "SILENCE", 1.0)
+
+        async def carry_out(data: Mapping[str, Any]) -> Answer:
+            seen.append(data["shots"][0])
+            if len(seen) == 1:  # while it is in hand
+                proxy.fate = lambda _: Fate.LOST
+                proxy.cut()
+            return Answer.OVER
+
+        async def main() -> None:
+            one = worker(database, account, carry_out, say, TeamAddress.of(database.url(port=proxy.port)), at_once=1)
+            with anyio.fail_after(60):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(partial(one.work, until_idle=True, patience=30))
+                    await heard.wait()
+                    proxy.fate = lambda _: Fate.PASSED
+
+        anyio.run(main)
+    assert set(seen) == {"S0", "S1", "S2"}
+    assert seen.count("S0") == 2, "that it was over could not be said"
+    assert "is away" in said[0]
+    assert standing(database, account) == InQueue()
 
 
 def test_a_role_without_rights_is_told_what_its_owner_runs(database: Server) -> None:
