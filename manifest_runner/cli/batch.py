@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,21 @@ def carry_out(told: dict[str, Any], ended: list[LedgerError]) -> int:
                   verbose=False, order=order)
     rendering = Rendering(project, asked)
     try:
-        code = _ended(int(rendering.run()), rendering.report)
-        return code if code == ExitCode.INTERRUPTED or _is_published(project, rendering) else LATER
+        return finished(_ended(int(rendering.run()), rendering.report), lambda: _is_published(project, rendering))
     except LedgerError as error:
         ended.append(error)
         raise
+
+
+def finished(code: int, is_published: Callable[[], bool]) -> int:
+    """The code with which an order ends that was rendered with `code`: over is one whose clips are in the store. Where nothing
+    more may be submitted, or somebody stops this, that comes first."""
+    if code in (ExitCode.INTERRUPTED, STOP):
+        return code
+    try:
+        return code if is_published() else LATER
+    except session.Interrupted:
+        return int(ExitCode.INTERRUPTED)
 
 
 def _ended(code: int, report: Report | None) -> int:

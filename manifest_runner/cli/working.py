@@ -141,7 +141,7 @@ class Working:
             _say(error.message + (f"\n  hint: {error.hint}" if error.hint else ""))
             self._codes[int(error.exit_code)] += 1
             return Answer.FAILED
-        answer = _ANSWERS.get(code, Answer.LATER)
+        answer = _ANSWERS.get(code, Answer.BACK if self._is_stopping else Answer.LATER)
         self._codes[code] += 1
         if code == STOP and not self._is_stopping:
             self._stop("nothing more can be submitted for this account: what is in hand goes back into the queue")

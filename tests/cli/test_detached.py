@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from manifest_runner.cli.batch import finished
+from manifest_runner.cli.session import Interrupted
+from manifest_runner.core.orders import LATER, STOP
 from tests.cli.support import Ran, environment, run, write
 from tests.crash.small_clips import small_simulator
 from tests.crash.test_killed_run import books, live
@@ -204,3 +207,15 @@ def test_what_detach_does_not_go_with_is_refused(tmp_path: Path, other: tuple[st
     ran = run(tmp_path, "render", "show.yaml", "--detach", *other)
     assert ran.code == 2
     assert f"--detach goes without {other[0]}" in ran.err
+
+
+def stopped() -> bool:
+    raise Interrupted
+
+
+@pytest.mark.parametrize(("code", "publishing", "ends"), [
+    (0, lambda: True, 0), (1, lambda: True, 1), (0, lambda: False, LATER), (LATER, lambda: True, LATER),
+    (STOP, lambda: False, STOP), (130, lambda: False, 130), (0, stopped, 130),
+])
+def test_an_order_is_over_when_its_clips_are_in_the_store(code: int, publishing: Callable[[], bool], ends: int) -> None:
+    assert finished(code, publishing) == ends
