@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from manifest_runner.core.model import Diagnostic, Json, Pointer, Severity
 from manifest_runner.core.modelcard import ModelCard
 from manifest_runner.core.sheet import Row, Sheet, letters
+from manifest_runner.core.shotlist_cells import cell_name
 from manifest_runner.core.shotlist_columns import NUMBERED, SHOWS, Header, Role, find_header, score
 from manifest_runner.core.shotlist_ids import Called, is_name, name_shots
 from manifest_runner.core.shotlist_rows import Remark, RowReader, ShotRow
@@ -148,7 +149,8 @@ def _name(drafts: Sequence[Draft], header: Header) -> None:
 
 def _named(drafts: Sequence[Draft], role: Role, questions: list[str]) -> str:
     """The one name that a column gives; where it gives several, or none that can be one, that is asked."""
-    names = list(dict.fromkeys(text for draft in drafts if (text := draft.source.text(role).strip())))
+    given = (next(filter(None, (cell_name(cell.text) for cell in draft.source.of(role))), "") for draft in drafts)
+    names = list(dict.fromkeys(filter(None, given)))
     if len(names) == 1 and is_name(names[0]):
         return names[0]
     if names:

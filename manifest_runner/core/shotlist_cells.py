@@ -40,6 +40,19 @@ def is_blank(cell: str) -> bool:
     return cell.strip().casefold() in BLANK
 
 
+def name_cell(name: str) -> str:
+    """A name as a cell: with an apostrophe, as spreadsheets mark texts, where it is a word that says that there is nothing."""
+    return f"'{name}" if name and is_blank(name) else name
+
+
+def cell_name(cell: str) -> str:
+    """What `name_cell` was given; empty where a cell says nothing, or that there is nothing."""
+    text = cell.strip()
+    if is_blank(text):
+        return ""
+    return text[1:] if text.startswith("'") and is_blank(text[1:]) else text
+
+
 def is_open(cell: str) -> bool:
     """Whether a cell says that it is to be decided."""
     return cell.strip().casefold() in _OPEN

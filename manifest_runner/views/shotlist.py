@@ -22,6 +22,7 @@ from manifest_runner.core.planning import output_path
 from manifest_runner.core.pricing import format_credits
 from manifest_runner.core.sheet import guarded
 from manifest_runner.core.shotlist_camera import written
+from manifest_runner.core.shotlist_cells import name_cell
 from manifest_runner.core.shotlist_columns import Role
 from manifest_runner.views.shot_words import frame_words
 from manifest_runner.views.status import Standing
@@ -64,8 +65,8 @@ def _written(manifest: Manifest, card: ModelCard) -> dict[str, Callable[[Shot], 
         Role.ASPECT.value: lambda shot: _text(shot.params.get(ratio)).replace(":", "x"),
         Role.RESOLUTION.value: lambda shot: _text(shot.params.get(size)),
         **{name.replace("_", " "): _parameter(name) for name in others},
-        Role.SHOW.value: lambda _: manifest.show,
-        Role.SEQUENCE.value: lambda _: manifest.sequence,
+        Role.SHOW.value: lambda _: name_cell(manifest.show),
+        Role.SEQUENCE.value: lambda _: name_cell(manifest.sequence),
     }
 
 

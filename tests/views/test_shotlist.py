@@ -106,6 +106,15 @@ def test_what_was_exported_is_imported_again_shot_for_shot() -> None:
     assert manifest(exported(SHOWN)).shots == SHOWN.shots
 
 
+def test_a_show_that_is_called_nothing_keeps_its_name() -> None:
+    given_ = manifest_of("version: 1\nshow: NA\nsequence: none\nmodel: kling-v3-omni\nshots: [{id: A, prompt: rain}]\n")
+    text = exported(given_)
+    assert (table(text)[0]["show"], table(text)[0]["sequence"]) == ("'NA", "'none")
+    again = manifest(text)
+    assert (again.show, again.sequence) == ("NA", "none")
+    assert manifest(text.replace("'NA", "NA").replace("'none", "none")).sequence == ""  # a stranger's: there is none
+
+
 # ── any manifest ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 odd = st.text(st.sampled_from("ab{}%#='+-@,;\"\n\r\té\U0001f9ff. ") | st.characters(codec="utf-8"), max_size=24)
@@ -119,6 +128,7 @@ prompts = texts.filter(lambda text: not is_open(text))
 ids = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,6}\Z").filter(
     lambda name: name.partition(".")[0].lower() not in ("con", "prn", "aux", "nul")
 )
+names_of_all = ids | st.sampled_from(["NA", "none", "Nil", "n.a.", "keine"])  # words for nothing
 amounts = st.integers(0, 10) | st.floats(0, 10, allow_nan=False)
 moves = st.sampled_from(sorted(CARD.camera.words))
 cameras = (
@@ -160,9 +170,9 @@ def manifests(draw: st.DrawFn) -> Manifest:
             if draw(st.booleans()):
                 shot |= {"last_frame": {"shot": upstream["id"]}, "duration": 5}
         shots.append(shot)
-    top = {"version": 1, "show": draw(ids), "model": "kling-v3-omni", "shots": [_escaped(shot) for shot in shots]}
+    top = {"version": 1, "show": draw(names_of_all), "model": "kling-v3-omni", "shots": [_escaped(shot) for shot in shots]}
     if draw(st.booleans()):
-        top["sequence"] = draw(ids)
+        top["sequence"] = draw(names_of_all)
     return manifest_of("".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in top.items()))
 
 
