@@ -105,7 +105,7 @@ class Server:
             self.processes.append(subprocess.Popen(
                 [_home() / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", self.folder,
                  *(f"--{name}={value}" for name, value in settings.items())], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=_die_with_parent, **self._who()))
+                preexec_fn=_die_with_parent, **self.who()))
         while self.processes[-1].poll() is None:
             with suppress(psycopg.OperationalError):
                 psycopg.connect(self.url("owner").replace(f"/{self.name}", "/postgres")).close()
@@ -122,7 +122,7 @@ class Server:
     def make(self) -> None:
         arguments = ["-U", "owner", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         ran = subprocess.run([_home() / "initdb", "-D", self.folder / "data", *arguments], check=False, capture_output=True,
-                             text=True, timeout=60, **self._who())
+                             text=True, timeout=60, **self.who())
         assert ran.returncode == 0, ran.stdout + ran.stderr
         (self.folder / "data" / "pg_hba.conf").write_text(
             "local all owner trust\nhost all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
@@ -135,7 +135,7 @@ class Server:
         subprocess.run([_home() / "psql", "-q", "-o", os.devnull, self.url("owner")], input=script, text=True, check=True,
                        env={**os.environ, "PSQLRC": os.devnull})
 
-    def _who(self) -> dict[str, Any]:
+    def who(self) -> dict[str, Any]:
         """Under whose name its programs run, where, and with what of the environment."""
         env = {"PATH": os.defpath, "HOME": str(self.folder), "LC_ALL": "C", "TZ": "UTC"}
         other = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
@@ -153,7 +153,7 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return int(listening.getsockname()[1])
@@ -172,7 +172,7 @@ def server(*, tables: bool = True, durable: bool = False) -> Iterator[Server]:
     try:
         if os.geteuid() == 0:
             os.chown(folder, NOBODY, NOBODY)
-        found = Server(folder=folder, port=_free_port(), durable=durable)
+        found = Server(folder=folder, port=free_port(), durable=durable)
         found.make()
         try:
             if tables:

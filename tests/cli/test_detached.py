@@ -23,6 +23,7 @@ from tests.cli.support import Ran, environment, run, write
 from tests.crash.small_clips import small_simulator
 from tests.crash.test_killed_run import books, live
 from tests.pages import commit
+from tests.pooler import pooled
 from tests.postgres import Server
 
 SHOW = """version: 1
@@ -75,14 +76,14 @@ def studio(tmp_path: Path, database: Server) -> Iterator[Studio]:
 
 
 @contextmanager
-def made(folder: Path, database: Server) -> Iterator[Studio]:
+def made(folder: Path, database: Server, url: str = "") -> Iterator[Studio]:
     repository = folder / "repository"
     repository.mkdir()
     write(repository, SHOW)
     write(repository, f"{folder}", "unique")  # repositories are told apart by their first commit
     commit(repository, f"show {os.urandom(8).hex()}")
     with small_simulator(folder) as address:
-        env = {**live(address), "TRINETRA_API_KEY": f"canary-{os.urandom(8).hex()}", "MANIFEST_RUNNER_LEDGER": database.url(),
+        env = {**live(address), "TRINETRA_API_KEY": f"canary-{os.urandom(8).hex()}", "MANIFEST_RUNNER_LEDGER": url or database.url(),
                "MANIFEST_RUNNER_STORE": str(folder / "store"), "MANIFEST_RUNNER_FRAMES": "inline"}
         yield Studio(repository=repository, address=address, env=env, folder=folder)
 
@@ -115,6 +116,16 @@ def test_what_is_left_to_workers_comes_home_through_the_store(studio: Studio) ->
     assert {name: studio.totals()[name] for name in ("jobs", "duplicates")} == {"jobs": 4, "duplicates": 0}
     left = [path for path in (studio.folder / "worker").rglob("*") if path.is_file()]
     assert all(path.name in ("CACHEDIR.TAG", ".gitignore") or path.name.startswith("lock-") for path in left), left
+
+
+def test_through_a_pooler_all_is_the_same(tmp_path: Path, database: Server) -> None:
+    with pooled(database, connections=3) as url, made(tmp_path, database, url) as studio:
+        assert studio.here("render", "show.yaml", "--detach", "--yes").code == 0
+        workers = [studio.start_worker(name, "--until-idle") for name in ("one", "two")]
+        said = [worker.communicate(timeout=120)[0] for worker in workers]
+        assert [worker.returncode for worker in workers] == [0, 0], said
+        assert studio.here("render", "show.yaml").code == 0
+        assert {name: studio.totals()[name] for name in ("jobs", "duplicates", "open")} == {"jobs": 4, "duplicates": 0, "open": 0}
 
 
 def test_a_worker_that_is_stopped_gives_back_and_another_goes_on(studio: Studio) -> None:

@@ -18,11 +18,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from manifest_runner.adapters.secrets import Secret, account_of
 from tests.cli.support import run, start, write
 from tests.crash.small_clips import small_simulator
 from tests.crash.test_killed_run import books, live
 from tests.pages import commit
+from tests.pooler import pooled
 from tests.postgres import Server
 
 WORKER = """
@@ -86,18 +89,20 @@ def most_at_once(events: list[tuple[str, str, float, dict[str, Any]]]) -> int:
     return most
 
 
+@pytest.mark.parametrize("connections", [0, 3], ids=["directly", "through a pooler"])
 def test_four_machines_with_clocks_of_their_own_keep_one_rate_one_budget_and_one_number_of_places(
-        database: Server, tmp_path: Path) -> None:
+        database: Server, tmp_path: Path, connections: int) -> None:
     count, per, places, budget = 20, 1, 8, 405
-    limits = [str(value) for value in (count, per, places, budget)]
+    limits, account = [str(value) for value in (count, per, places, budget)], f"four-{connections}"
     started = []
-    for name, wrong in (("A", 0), ("B", 3600), ("C", -7.5), ("D", -86400)):
-        (tmp_path / name).mkdir()
-        arguments = [database.url(), "four", name, str(tmp_path / name), *limits, str(wrong)]
-        started.append(subprocess.Popen([sys.executable, "-c", WORKER, *arguments], stderr=subprocess.PIPE, text=True))
-    said = [process.communicate(timeout=60)[1] for process in started]
+    with pooled(database, connections=connections) as url:
+        for name, wrong in (("A", 0), ("B", 3600), ("C", -7.5), ("D", -86400)):
+            (tmp_path / name).mkdir()
+            arguments = [url, account, name, str(tmp_path / name), *limits, str(wrong)]
+            started.append(subprocess.Popen([sys.executable, "-c", WORKER, *arguments], stderr=subprocess.PIPE, text=True))
+        said = [process.communicate(timeout=60)[1] for process in started]
     assert [process.returncode for process in started] == [0] * 4, said
-    events = trail(database, "four")
+    events = trail(database, account)
     times = sorted(at + detail["ahead"] for _, kind, at, detail in events if kind == "Intended")
     assert len(times) == 40, "to the last credit, and not one more"
     assert max(bisect_left(times, at + per) - place for place, at in enumerate(times)) <= count
