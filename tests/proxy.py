@@ -24,11 +24,14 @@ class Fate(Enum):
 class Proxy:
     """Passes everything between `port`, which it listens on, and the port `target`. Each way takes `delay` seconds.
 
-    `fate` says of each piece that a client sends what becomes of it.
+    `fate` says of each piece that a client sends what becomes of it. While `open` is cleared nothing passes either way, and
+    nobody is told: a pooler that hangs.
     """
 
     def __init__(self, target: int, *, delay: float = 0.0, fate: Callable[[bytes], Fate] = lambda _: Fate.PASSED) -> None:
         self.delay, self.fate = delay, fate
+        self.open = threading.Event()
+        self.open.set()
         self._target = target
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listening.getsockname()[1]
@@ -41,6 +44,7 @@ class Proxy:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         _close(self._listening)
+        self.open.set()
         for late in self._late:
             late.wait(10)
         self.cut()
@@ -71,6 +75,7 @@ class Proxy:
     def _ask(self, client: socket.socket, server: socket.socket, lost: threading.Event, answered: threading.Event) -> None:
         with suppress(OSError):
             while piece := client.recv(1 << 20):
+                self.open.wait()
                 time.sleep(self.delay)
                 fate = Fate.PASSED if lost.is_set() else self.fate(piece)
                 if fate is Fate.LOST:
@@ -90,6 +95,7 @@ class Proxy:
     def _answer(self, server: socket.socket, client: socket.socket, lost: threading.Event, answered: threading.Event) -> None:
         with suppress(OSError):
             while (piece := server.recv(1 << 20)) and not lost.is_set():
+                self.open.wait()
                 time.sleep(self.delay)
                 client.sendall(piece)
         answered.set()

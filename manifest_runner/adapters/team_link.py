@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any
@@ -45,6 +45,10 @@ LOCKED = 20
 
 IDLE = 15
 """Seconds after which the server ends a transaction whose client says nothing: killed, asleep, or behind a broken network."""
+
+ANSWER = LOCKED + 15
+"""Seconds for which an answer is waited for. Sooner than that the server would have said that it takes too long; what stands
+between (a pooler that hangs) keeps the connection alive and says nothing."""
 
 _BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", f"""\
 SELECT set_config('search_path', '{SCHEMA}, pg_temp', true), set_config('lock_timeout', '{LOCKED}s', true),
@@ -76,6 +80,34 @@ class Away(Exception):
 
 class NotStorable(LedgerError):
     """A value that these tables cannot hold."""
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """A connection on which no answer is waited for without end."""
+
+    def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **named: Any) -> Any:
+        return super().wait(_bounded(gen, time.monotonic() + ANSWER), *arguments, **named)
+
+
+class PatientAsyncConnection(psycopg.AsyncConnection[Any]):
+    """The same, for tasks."""
+
+    async def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **named: Any) -> Any:
+        return await super().wait(_bounded(gen, time.monotonic() + ANSWER), *arguments, **named)
+
+
+def _bounded(gen: Generator[Any, Any, Any], end: float) -> Generator[Any, Any, Any]:
+    """The same waits, up to the moment `end`. Each lasts a tenth of a second at most where nothing happens."""
+    try:
+        told = next(gen)
+        while True:
+            happened = yield told
+            if not happened and time.monotonic() > end:
+                gen.close()
+                raise psycopg.OperationalError(f"no answer for {ANSWER:g} s")
+            told = gen.send(happened)
+    except StopIteration as ended:
+        return ended.value
 
 
 class Link:
@@ -193,8 +225,8 @@ class Link:
         if self._connection is not None and not self._connection.closed:
             return self._connection
         with self._translated():
-            self._connection = psycopg.connect(**arguments_of(self._address), autocommit=True, prepare_threshold=None,
-                                               cursor_factory=psycopg.ClientCursor)
+            self._connection = PatientConnection.connect(**arguments_of(self._address), autocommit=True,
+                                                         prepare_threshold=None, cursor_factory=psycopg.ClientCursor)
         self.skew = None  # it may be another server, with a clock of its own
         return self._connection
 

@@ -3,7 +3,8 @@
 Laws
 - The queue says who works on what, and nothing about money: an order that is carried out twice buys nothing twice, because the
   ledger decides before anything leaves.
-- An order that waits or is in hand is not queued again.
+- An order that waits or is in hand is not queued again. What `add` has returned outlives a crash of the database, whatever its
+  default is.
 - Nothing outlives a transaction on the other side (no notifications, no prepared statements), as in `team_link.py`.
 - Foreign exceptions end here.
 """
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from manifest_runner.adapters.team_address import TeamAddress
-from manifest_runner.adapters.team_link import arguments_of, words_of
+from manifest_runner.adapters.team_link import PatientConnection, arguments_of, words_of
 from manifest_runner.core.orders import InQueue, Order
 from manifest_runner.errors import LedgerError, MissingExtra, UsageError
 
@@ -42,15 +43,15 @@ PATIENCE = 20.0
 _OPEN = ("todo", "doing")
 _GATE = 0x4D525155  # the lock under which the tables are made
 
-for _name in ("procrastinate", "psycopg.pool"):  # what they have to tell is told here, in other words
+for _name in ("procrastinate", "psycopg"):  # what they have to tell is told here, in other words
     logging.getLogger(_name).addHandler(logging.NullHandler())
     logging.getLogger(_name).propagate = False
 
 
-def pool_of(address: TeamAddress, *, most: int) -> dict[str, Any]:
+def pool_of(address: TeamAddress, *, most: int, kind: type[object]) -> dict[str, Any]:
     """What Procrastinate's connectors are made with."""
     return {"conninfo": "", "kwargs": {**arguments_of(address), "prepare_threshold": None}, "min_size": 1, "max_size": most,
-            "timeout": PATIENCE}
+            "timeout": PATIENCE, "connection_class": kind}
 
 
 @contextmanager
@@ -78,7 +79,7 @@ class TeamQueue:
 
     def __init__(self, address: TeamAddress) -> None:
         self._address = address
-        self._app = App(connector=SyncPsycopgConnector(**pool_of(address, most=1)))
+        self._app = App(connector=SyncPsycopgConnector(**pool_of(address, most=1, kind=PatientConnection)))
         self._task = task_of(self._app)
 
     def __enter__(self) -> TeamQueue:
@@ -104,9 +105,16 @@ class TeamQueue:
         with translated(self._address):
             taken = {job.lock for status in _OPEN for job in self._jobs(status)}
             new = [order for order in orders if lock_of(order, account) not in taken]
-            for order in new:
-                self._task.configure(queue=account, lock=lock_of(order, account)).defer(**order.to_dict())
+            ids = [self._task.configure(queue=account, lock=lock_of(order, account)).defer(**order.to_dict()) for order in new]
+            if ids:
+                self._await_the_disk(ids[-1])
         return new
+
+    def _await_the_disk(self, job: int) -> None:
+        """Return once everything up to this job is on the disk: what one writes oneself, and waits for, comes after it."""
+        with psycopg.connect(**arguments_of(self._address)) as connection:
+            connection.execute("SELECT set_config('synchronous_commit', 'on', true)")
+            connection.execute("UPDATE procrastinate_jobs SET priority = priority WHERE id = %s", (job,))
 
     def standing(self, repository: str, manifest: str) -> InQueue:
         """How the orders for a manifest stand; nothing where there is no queue."""

@@ -10,6 +10,7 @@ Laws
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import anyio
 
 from manifest_runner.adapters.team_address import TeamAddress
+from manifest_runner.adapters.team_link import PatientAsyncConnection
 from manifest_runner.adapters.team_queue import TASK, pool_of, translated
 from manifest_runner.errors import LedgerError, MissingExtra
 
@@ -81,6 +83,12 @@ class _Retry(BaseRetryStrategy):
         return RetryDecision(retry_in={"seconds": min(_FIRST_PAUSE * 2 ** job.attempts, _LONGEST_PAUSE)})
 
 
+def _is_told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A task of Procrastinate's that the database failed is nobody's to wait for: that the database is away is said already."""
+    if not isinstance(context.get("exception"), ProcrastinateException | psycopg.Error):
+        loop.default_exception_handler(context)
+
+
 class TeamWorker:
     """Works on the queue of one account. `say` is told of what is out of the ordinary."""
 
@@ -102,6 +110,7 @@ class TeamWorker:
 
         Raises `LedgerError` where the database does not let us in, or, with `until_idle`, is away for `patience` seconds.
         """
+        asyncio.get_running_loop().set_exception_handler(_is_told)
         since: float | None = None  # the database is away
         while not self._is_stopped:
             try:
@@ -119,7 +128,7 @@ class TeamWorker:
 
     async def _connected(self, *, until_idle: bool) -> None:
         """Work for as long as the database answers. Raises what Procrastinate and psycopg raise."""
-        async with AsyncConnectionPool(**pool_of(self._address, most=3), open=False) as pool:
+        async with AsyncConnectionPool(**pool_of(self._address, most=3, kind=PatientAsyncConnection), open=False) as pool:
             await pool.wait(CONNECT)
             app = self._made()
             async with app.open_async(pool), anyio.create_task_group() as beside:

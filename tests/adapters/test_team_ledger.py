@@ -22,7 +22,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from manifest_runner.adapters import ledger_schema, team_ledger, team_schema
+from manifest_runner.adapters import ledger_schema, team_ledger, team_link, team_schema
 from manifest_runner.adapters.gateway import _WHOLE_EXCHANGE
 from manifest_runner.adapters.team_address import TeamAddress
 from manifest_runner.adapters.team_leases import BEAT, LEASE, SILENCE, Marks
@@ -128,6 +128,21 @@ def test_a_database_that_is_away_is_waited_for_and_what_was_asked_happens_once_i
     assert said[0].startswith(f"the ledger at 127.0.0.1:{proxy.port}/ledger does not answer (")
     assert "nothing is submitted; it is waited for, 60 seconds at most" in said[0]
     assert said[1] == f"the ledger at 127.0.0.1:{proxy.port}/ledger answers again"
+
+
+def test_a_database_that_accepts_everything_and_answers_nothing_is_away(
+        studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team_ledger, "PATIENCE", 0.2)
+    monkeypatch.setattr(team_link, "ANSWER", 0.3)
+    with Proxy(studio.database.port) as proxy:
+        ledger = studio.machine("a", port=proxy.port)
+        ledger.admit(intent("A"), FREE)
+        proxy.open.clear()
+        with pytest.raises(LedgerError, match=r"is away .*no answer.*: nothing is submitted$"):
+            ledger.admit(intent("B"), FREE)
+        proxy.open.set()
+        assert isinstance(ledger.admit(intent("B"), FREE), Admitted)
+    assert studio.trail() == ["Intended"] * 2
 
 
 def test_patience_ends_in_words_and_the_next_ask_is_answered(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

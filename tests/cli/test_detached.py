@@ -83,8 +83,9 @@ def made(folder: Path, database: Server, url: str = "") -> Iterator[Studio]:
     write(repository, f"{folder}", "unique")  # repositories are told apart by their first commit
     commit(repository, f"show {os.urandom(8).hex()}")
     with small_simulator(folder) as address:
-        env = {**live(address), "TRINETRA_API_KEY": f"canary-{os.urandom(8).hex()}", "MANIFEST_RUNNER_LEDGER": url or database.url(),
-               "MANIFEST_RUNNER_STORE": str(folder / "store"), "MANIFEST_RUNNER_FRAMES": "inline"}
+        env = {**live(address), "TRINETRA_API_KEY": f"canary-{os.urandom(8).hex()}",
+               "MANIFEST_RUNNER_LEDGER": url or database.url(), "MANIFEST_RUNNER_STORE": str(folder / "store"),
+               "MANIFEST_RUNNER_FRAMES": "inline"}
         yield Studio(repository=repository, address=address, env=env, folder=folder)
 
 
@@ -125,7 +126,8 @@ def test_through_a_pooler_all_is_the_same(tmp_path: Path, database: Server) -> N
         said = [worker.communicate(timeout=120)[0] for worker in workers]
         assert [worker.returncode for worker in workers] == [0, 0], said
         assert studio.here("render", "show.yaml").code == 0
-        assert {name: studio.totals()[name] for name in ("jobs", "duplicates", "open")} == {"jobs": 4, "duplicates": 0, "open": 0}
+        totals = studio.totals()
+    assert {name: totals[name] for name in ("jobs", "duplicates", "open")} == {"jobs": 4, "duplicates": 0, "open": 0}
 
 
 def test_a_worker_that_is_stopped_gives_back_and_another_goes_on(studio: Studio) -> None:
