@@ -41,11 +41,14 @@ bench: $(DEV) ## Everything beside its peers, into docs/benchmarks.md (forty min
 bench-quick: $(DEV) ## This checkout beside an older commit: BASE=main~1 (two minutes)
 	$(BIN)/python benchmarks/quick.py $(BASE)
 
-sweep: $(DEV) ## Kills at every system call, planted bugs, the state machine at length (half an hour)
+sweep: $(DEV) ## Kills at every system call, workers in a storm, planted bugs, the state machine at length (an hour)
 	$(BIN)/python -m tests.crash.sweep --kills 1000 --every --delays
 	$(BIN)/python -m tests.crash.sweep --kills 300
 	$(BIN)/python -m tests.crash.sweep --kills 300 --delays --correlates
 	$(BIN)/python -m tests.crash.sweep --kills 150 --naive
+	$(BIN)/python -m tests.crash.storm --faults 300
+	$(BIN)/python -m tests.crash.storm --faults 40 --naive
+	MANIFEST_RUNNER_CUT_OFF='45,for good' $(BIN)/python -m pytest -s tests/crash/test_hosts.py
 	$(BIN)/python -m tests.crash.planted
 	MANIFEST_RUNNER_EXAMPLES=200 $(BIN)/python -m pytest tests/test_state_machine.py
 

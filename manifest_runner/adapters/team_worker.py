@@ -24,7 +24,7 @@ from manifest_runner.errors import LedgerError, MissingExtra
 
 try:
     import psycopg
-    from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
+    from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
     from procrastinate.exceptions import ProcrastinateException
     from procrastinate.jobs import Job
     from procrastinate.manager import JobManager
@@ -62,7 +62,8 @@ class Answer(Enum):
     FAILED = "failed"
 
 
-CarryOut = Callable[[Mapping[str, Any]], Awaitable[Answer]]
+CarryOut = Callable[[Mapping[str, Any], bool], Awaitable[Answer]]
+"""Carries out what an order says; the second is whether this is its last try."""
 
 
 class _Unfinished(Exception):
@@ -78,9 +79,14 @@ class _Retry(BaseRetryStrategy):
         answer = exception.answer if isinstance(exception, _Unfinished) else Answer.LATER
         if answer is Answer.BACK:
             return RetryDecision(retry_in={"seconds": 0})
-        if answer is Answer.FAILED or job.attempts + 1 >= TRIES:
+        if answer is Answer.FAILED or _is_last(job):
             return None
         return RetryDecision(retry_in={"seconds": min(_FIRST_PAUSE * 2 ** job.attempts, _LONGEST_PAUSE)})
+
+
+def _is_last(job: Job) -> bool:
+    """Whether an order that is tried for once more is given up if it has to wait again."""
+    return job.attempts + 1 >= TRIES
 
 
 def _is_told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -151,9 +157,9 @@ class TeamWorker:
         """An app with the one task; a new one for each pool, since it does not let go of its first."""
         app = App(connector=PsycopgConnector())
 
-        @app.task(name=TASK, retry=_Retry())
-        async def render(**order: Any) -> None:
-            answer = await self._carry_out(order)
+        @app.task(name=TASK, retry=_Retry(), pass_context=True)
+        async def render(context: JobContext, /, **order: Any) -> None:
+            answer = await self._carry_out(order, _is_last(context.job))
             if answer is not Answer.OVER:
                 raise _Unfinished(answer)
 

@@ -31,7 +31,7 @@ from manifest_runner.adapters.settings import VARIABLES, Settings, read_settings
 from manifest_runner.adapters.state import StateFolder
 from manifest_runner.adapters.team_address import TeamAddress
 from manifest_runner.adapters.team_queue import TeamQueue
-from manifest_runner.adapters.team_worker import Answer, TeamWorker
+from manifest_runner.adapters.team_worker import TRIES, Answer, TeamWorker
 from manifest_runner.cli import session
 from manifest_runner.cli.project import repository_root, state_folder
 from manifest_runner.cli.stores import need_shared
@@ -73,7 +73,8 @@ class Working:
         self._users: Counter[str] = Counter()  # of bundles that are unpacked here
         self._locks: dict[str, asyncio.Lock] = {}
         self._running: set[Process] = set()
-        self._codes: Counter[int] = Counter()
+        self._over = self._failed = 0  # orders that need no further try; those of them that did not come to their end
+        self._is_refused = False  # nothing more can be submitted for this account
         self._is_stopping = False
 
     def run(self) -> ExitCode:
@@ -82,12 +83,11 @@ class Working:
             queue.make()
         self._tidy()
         asyncio.run(self._main())
-        done = sum(self._codes.values())
-        failed = done - self._codes[ExitCode.DONE] - self._codes[ExitCode.INTERRUPTED] - self._codes[STOP]
-        click.echo(f"{count(done, 'order')} carried out{f', {failed} not to its end' if failed else ''}.")
+        failed = f", {self._failed} not to {'its' if self._failed == 1 else 'their'} end" if self._failed else ""
+        click.echo(f"{count(self._over, 'order')} carried out{failed}.")
         if self._is_stopping:
-            return ExitCode.PROVIDER if self._codes[STOP] else ExitCode.INTERRUPTED
-        return ExitCode.DIFFERENCES if failed else ExitCode.DONE
+            return ExitCode.PROVIDER if self._is_refused else ExitCode.INTERRUPTED
+        return ExitCode.DIFFERENCES if self._failed else ExitCode.DONE
 
     def _tidy(self) -> None:
         """Remove what workers have left that were killed."""
@@ -126,26 +126,34 @@ class Working:
             with suppress(ProcessLookupError):
                 process.terminate()
 
-    async def _carry_out(self, data: Mapping[str, Any]) -> Answer:
+    async def _carry_out(self, data: Mapping[str, Any], is_last: bool) -> Answer:
         """One order, to its end or to why it has none yet."""
         if self._is_stopping:
             return Answer.BACK
+        code, answer = int(ExitCode.INVALID), Answer.FAILED
         try:
             order = Order.from_dict(dict(data))
             async with self._unpacked(order) as folder:
                 code = await self._in_process(order, folder)
+            answer = _ANSWERS.get(code, Answer.BACK if self._is_stopping else Answer.LATER)
         except StoreError as error:
-            _say(f"{error.message}: it is tried again later")
-            return Answer.LATER
+            _say(error.message)
+            answer = Answer.LATER
         except ManifestRunnerError as error:
             _say(error.message + (f"\n  hint: {error.hint}" if error.hint else ""))
-            self._codes[int(error.exit_code)] += 1
-            return Answer.FAILED
-        answer = _ANSWERS.get(code, Answer.BACK if self._is_stopping else Answer.LATER)
-        self._codes[code] += 1
+            return self._ended(Answer.FAILED, code)
         if code == STOP and not self._is_stopping:
+            self._is_refused = True
             self._stop("nothing more can be submitted for this account: what is in hand goes back into the queue")
-        _say(f"{order.manifest} {_shots(order)}: {_ENDED[answer]}")
+        given_up = answer is Answer.LATER and is_last
+        _say(f"{order.manifest} {_shots(order)}: {_GIVEN_UP if given_up else _ENDED[answer]}")
+        return self._ended(Answer.FAILED if given_up else answer, code)
+
+    def _ended(self, answer: Answer, code: int) -> Answer:
+        """Count an order that needs no further try."""
+        if answer in (Answer.OVER, Answer.FAILED):
+            self._over += 1
+            self._failed += code != ExitCode.DONE
         return answer
 
     def _unpacked(self, order: Order) -> _Unpacked:
@@ -216,6 +224,7 @@ class _Unpacked:
         await self._working.leave(self._order)
 
 
+_GIVEN_UP = f"given up after {TRIES} tries; order it again with: render --detach"
 _ENDED = {Answer.OVER: "carried out", Answer.LATER: "is tried again later", Answer.BACK: "back in the queue",
           Answer.FAILED: "cannot be carried out"}
 

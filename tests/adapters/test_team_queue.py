@@ -52,7 +52,8 @@ def standing(database: Server, account: str) -> InQueue:
 
 def worker(database: Server, account: str, carry_out: CarryOut, say: Callable[[str], None] = lambda _: None,
            address: TeamAddress | None = None, at_once: int = 2) -> TeamWorker:
-    return TeamWorker(address or database.address(), account=account, at_once=at_once, carry_out=carry_out, say=say)
+    return TeamWorker(address or database.address(), account=account, at_once=at_once, say=say,
+                      carry_out=lambda data, _: carry_out(data))
 
 
 def drain(database: Server, account: str, carry_out: CarryOut) -> None:
@@ -94,15 +95,23 @@ def test_orders_of_another_account_or_manifest_are_nobody_s_business(database: S
 def test_what_something_outside_kept_is_tried_again_and_at_last_given_up(database: Server, account: str) -> None:
     queued(database, account, 2)
     tries: dict[str, int] = {"S0": 0, "S1": 0}
+    last: list[bool] = []
 
-    async def carry_out(data: Mapping[str, Any]) -> Answer:
+    async def carry_out(data: Mapping[str, Any], is_last: bool) -> Answer:
         shot = data["shots"][0]
         tries[shot] += 1
+        if shot == "S0":
+            last.append(is_last)
         if shot == "S1" and tries[shot] == 2:
             raise RuntimeError("a fault")
         return Answer.OVER if (shot, tries[shot]) == ("S1", 3) else Answer.LATER
 
-    drain(database, account, carry_out)
+    async def main() -> None:
+        one = TeamWorker(database.address(), account=account, at_once=2, carry_out=carry_out, say=lambda _: None)
+        await one.work(until_idle=True, patience=1)
+
+    anyio.run(main)
+    assert last == [False] * (team_worker.TRIES - 1) + [True], "whoever carries it out can say that it was the last"
     assert tries == {"S0": team_worker.TRIES, "S1": 3}
     assert standing(database, account) == InQueue(failed=(("S0",),))
 
