@@ -7,6 +7,7 @@ what listens on a Unix socket: `relay` makes of such a socket a port on the host
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import subprocess
@@ -21,6 +22,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 NETWORK = "10.91"
 """The first half of all their addresses."""
+
+_NUMBERS = itertools.count(1)  # a link is gone some time after its host
 
 INSIDE = "studio0"
 """What the link is called on the host itself."""
@@ -61,13 +64,13 @@ def hosts(count: int) -> Iterator[list[Host]]:
     if not sys.platform.startswith("linux") or os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("tc"):
         pytest.skip("hosts need root, Linux and iproute2")
     with ExitStack() as ends:
-        yield [ends.enter_context(_host(number)) for number in range(1, count + 1)]
+        yield [ends.enter_context(_host(next(_NUMBERS))) for _ in range(count)]
 
 
 @contextmanager
 def _host(number: int) -> Iterator[Host]:
     pid = os.getpid()
-    subnet = f"{NETWORK}.{(pid * 4 + number) % 256}"
+    subnet = f"{NETWORK}.{(pid * 16 + number) % 256}"
     host = Host(name=f"mr-{pid}-{number}", link=f"mr{pid}-{number}", here=f"{subnet}.1")
     try:
         _run("ip", "netns", "add", host.name)
