@@ -128,11 +128,36 @@ class Server:
                              text=True, timeout=60, **self.who())
         assert ran.returncode == 0, ran.stdout + ran.stderr
         (self.folder / "data" / "pg_hba.conf").write_text(
-            "local all owner trust\nhost all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+            "local all owner trust\nhost all,replication owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
             + "".join(f"host all all {address}/24 scram-sha-256\n" for address in self.addresses))
         self.start()
         with psycopg.connect(f"postgresql://owner@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
             connection.execute("CREATE DATABASE ledger")
+
+    @contextmanager
+    def standby(self) -> Iterator[Server]:
+        """A server that follows this one, which from now on confirms nothing that is not on that one's disk as well."""
+        with _folder() as folder:
+            arguments = ["-d", self.url("owner"), "-D", folder / "data", "-R", "-c", "fast", "--no-sync"]
+            copied = subprocess.run([_home() / "pg_basebackup", *arguments], check=False, capture_output=True, text=True,
+                                    timeout=60, **self.who())
+            assert copied.returncode == 0, copied.stdout + copied.stderr
+            found = Server(folder=folder, port=free_port(), durable=self.durable)
+            found.start()
+            try:
+                with self.connect() as connection:
+                    connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                    connection.execute("SELECT pg_reload_conf()")
+                    while connection.execute("SELECT sync_state FROM pg_stat_replication").fetchall() != [("sync",)]:
+                        time.sleep(0.02)
+                yield found
+            finally:
+                found.stop()
+
+    def take_over(self) -> None:
+        """Be the server that is written to, from now on."""
+        with self.connect() as connection:
+            connection.execute("SELECT pg_promote()")
 
     def psql(self, script: str) -> None:
         """Run a script as an administrator would."""
@@ -172,10 +197,7 @@ def server(*, tables: bool = True, durable: bool = False, addresses: tuple[str, 
         if os.environ.get("CI"):
             raise RuntimeError(why)
         pytest.skip(why)
-    folder = Path(tempfile.mkdtemp(prefix="manifest-runner-pg-"))  # short: the name of a socket has its bounds
-    try:
-        if os.geteuid() == 0:
-            os.chown(folder, NOBODY, NOBODY)
+    with _folder() as folder:
         found = Server(folder=folder, port=free_port(), durable=durable, addresses=addresses)
         found.make()
         try:
@@ -186,7 +208,18 @@ def server(*, tables: bool = True, durable: bool = False, addresses: tuple[str, 
                     connection.execute(f"ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'")
             yield found
         finally:
-            found.stop()
+            if found.processes:
+                found.stop()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder of the server's own."""
+    folder = Path(tempfile.mkdtemp(prefix="manifest-runner-pg-"))  # short: the name of a socket has its bounds
+    try:
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

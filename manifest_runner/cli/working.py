@@ -48,7 +48,12 @@ _ANSWERS: Mapping[int, Answer] = {
     ExitCode.DONE: Answer.OVER, ExitCode.DIFFERENCES: Answer.OVER, ExitCode.CREDITS: Answer.OVER,
     ExitCode.PROVIDER: Answer.OVER,  # in doubt: a person has to look
     ExitCode.INTERRUPTED: Answer.BACK, STOP: Answer.BACK, ExitCode.INVALID: Answer.FAILED, ExitCode.BUG: Answer.FAILED}
-"""By exit code; whatever else ends a process, such as a signal, it is tried again."""
+
+
+def answer_to(code: int, *, is_stopping: bool) -> Answer:
+    """What becomes of an order whose process ended with `code`. Whatever else ends one, such as a signal, it is tried again: at
+    once by others where this worker stops, and may have stopped it."""
+    return _ANSWERS.get(code, Answer.BACK if is_stopping else Answer.LATER)
 
 
 class Working:
@@ -135,7 +140,7 @@ class Working:
             order = Order.from_dict(dict(data))
             async with self._unpacked(order) as folder:
                 code = await self._in_process(order, folder)
-            answer = _ANSWERS.get(code, Answer.BACK if self._is_stopping else Answer.LATER)
+            answer = answer_to(code, is_stopping=self._is_stopping)
         except StoreError as error:
             _say(error.message)
             answer = Answer.LATER

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from manifest_runner.adapters.team_worker import Answer
 from manifest_runner.cli.batch import finished
 from manifest_runner.cli.session import Interrupted
+from manifest_runner.cli.working import answer_to
 from manifest_runner.core.orders import LATER, STOP
 from tests.cli.support import Ran, environment, run, write
 from tests.crash.small_clips import small_simulator
@@ -232,3 +234,13 @@ def stopped() -> bool:
 ])
 def test_an_order_is_over_when_its_clips_are_in_the_store(code: int, publishing: Callable[[], bool], ends: int) -> None:
     assert finished(code, publishing) == ends
+
+
+@pytest.mark.parametrize(("code", "is_stopping", "answer"), [
+    (0, False, Answer.OVER), (1, False, Answer.OVER), (4, False, Answer.OVER), (2, False, Answer.FAILED),
+    (LATER, False, Answer.LATER), (-signal.SIGKILL, False, Answer.LATER), (130, True, Answer.BACK), (STOP, True, Answer.BACK),
+    (-signal.SIGTERM, True, Answer.BACK),  # stopped before it had begun to render
+    (0, True, Answer.OVER),
+])
+def test_what_becomes_of_an_order_by_how_its_process_ended(code: int, is_stopping: bool, answer: Answer) -> None:
+    assert answer_to(code, is_stopping=is_stopping) is answer
