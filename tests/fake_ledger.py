@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from manifest_runner.core import limits as rules
 from manifest_runner.core import pace, turns
-from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Event, Submitted, Succeeded
+from manifest_runner.core.lifecycle import HOLDING, IN_FLIGHT, UNFINISHED, Abandoned, Event, Refused, Submitted, Succeeded
 from manifest_runner.core.model import ExternalTaskId, Intent, Job, JobId, JobState, Request
 from manifest_runner.errors import LedgerError
 from manifest_runner.ports import Admission, Admitted, Held, SpendingLimits, Wait
@@ -112,6 +112,9 @@ class InMemoryLedger:
         entry = self.books.entries.get(external_task_id)
         if entry is None:
             raise LedgerError(f"no submission {external_task_id}")
+        if entry.job.state is JobState.INTENDED and entry.sender != self.run and (
+                isinstance(event, Refused) or (isinstance(event, Abandoned) and entry.sender in self.books.alive)):
+            raise LedgerError(f"another run may have sent {external_task_id}")
         job, left = rules.apply(entry.job, event), entry.touched
         sent = entry.job.state is JobState.INTENDED and job.state is JobState.SUBMITTED
         entry.job = job if job.charged is None else replace(job, charged=_micro(job.charged))

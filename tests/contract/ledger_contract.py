@@ -197,6 +197,17 @@ class LedgerContract:
         world.now += 60
         assert await world.open("c").admit(changed, FREE) == Admitted(job=job, fresh=False)
 
+    async def test_nobody_ends_what_another_run_may_have_sent(self, world: World) -> None:
+        await walk(world.open("a"), intent())
+        other, task = world.open("b"), intent().external_task_id
+        for event in (Refused(words="stopped"), Abandoned()):
+            with pytest.raises(LedgerError):
+                await other.record(task, event)
+        world.end("a")
+        with pytest.raises(LedgerError):
+            await other.record(task, Refused(words="stopped"))  # only a person can know that it was not sent
+        assert (await other.record(task, Abandoned())).state is JobState.ABANDONED
+
     async def test_an_intent_without_answer_waits_for_pause_and_rate_but_not_for_credits_or_places(self, world: World) -> None:
         ledger = world.open("a")
         await admitted(ledger, intent())
