@@ -48,6 +48,7 @@ sweep: $(DEV) ## Kills at every system call, workers in a storm, planted bugs, t
 	$(BIN)/python -m tests.crash.sweep --kills 150 --naive
 	$(BIN)/python -m tests.crash.storm --faults 300
 	$(BIN)/python -m tests.crash.storm --faults 40 --naive
+	MANIFEST_RUNNER_SHOWS=signalman $(BIN)/python -m pytest tests/cli/test_manifests.py -k drafted_whole
 	MANIFEST_RUNNER_CUT_OFF='45,for good' $(BIN)/python -m pytest -s tests/crash/test_hosts.py
 	$(BIN)/python -m tests.crash.planted
 	MANIFEST_RUNNER_EXAMPLES=200 $(BIN)/python -m pytest tests/test_state_machine.py

@@ -115,8 +115,10 @@ def plan_of(manifest: Manifest, *, lock: Mapping[tuple[str, int], LockEntry] | N
 def rendered(manifest: Manifest, *, pictures: Mapping[str, str] | None = None) -> dict[tuple[str, int], LockEntry]:
     """The lockfile after everything in a manifest was rendered: planned and locked until nothing is left to do."""
     lock: dict[tuple[str, int], LockEntry] = {}
-    for _ in range(len(manifest.shots) + 1):
-        for change in plan_of(manifest, lock=lock, pictures=pictures).changes:
-            if change.fingerprint is not None and change.after is not None and (change.shot, change.take) not in lock:
-                lock[change.shot, change.take] = entry(change.after, shot=change.shot, take=change.take)
-    return lock
+    while True:
+        new = {(change.shot, change.take): entry(change.after, shot=change.shot, take=change.take)
+               for change in plan_of(manifest, lock=lock, pictures=pictures).changes
+               if change.fingerprint is not None and change.after is not None and (change.shot, change.take) not in lock}
+        if not new:
+            return lock
+        lock |= new

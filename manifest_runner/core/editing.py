@@ -227,7 +227,8 @@ class _Text:
             return [(key.begin, node.keys[at + 1].begin, "")]
         behind = _SPACE.match(self.text, item.stop)
         assert behind is not None  # noqa: S101 - it matches nothing at all, too
-        return [(key.begin, behind.end(), "")]
+        is_glued = self.text[behind.end():behind.end() + 1] == "#" and not self.text[key.begin - 1].isspace()
+        return [(key.begin, behind.end(), " " if is_glued else "")]  # a sign right behind a bracket begins no comment
 
 
 def _place(node: Node, key: str) -> int:

@@ -8,7 +8,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from manifest_runner.core.editing import Edit, edited
@@ -352,6 +352,7 @@ def test_whatever_is_written_one_value_changes_and_not_another_byte(show: tuple[
 
 @settings(max_examples=100)
 @given(shows(), st.sampled_from(["takes", "circled"]))
+@example(("shots:\n- {circled: 2,  # why\n   id: 'x'}", 0), "circled")
 def test_what_is_written_and_taken_away_again_leaves_the_text_as_it_was(show: tuple[str, int], key: str) -> None:
     text, shot = show
     if key in parse(text, path="show.yaml").data["shots"][shot]:
