@@ -1,4 +1,4 @@
-"""What a transaction of the ledger costs in PostgreSQL, beside SQLite's: `python benchmarks/team.py` (a minute).
+"""What a transaction of the ledger costs in PostgreSQL, beside SQLite's: `python benchmarks/team.py` (three minutes).
 
 Both on this machine's disk and synced at every commit; the database is a real one, from nothing, on loopback. `far` puts a
 proxy in between that holds each way up, as a database in another building does.
@@ -6,6 +6,7 @@ proxy in between that holds each way up, as a database in another building does.
 - `admission` and `record` are medians of single transactions, in milliseconds; `in a batch` is one admission of a hundred that
   tasks of one process asked for at once.
 - `8 processes` is how many admissions and records together eight processes get through in a second, one by one, on one account.
+- The same on an account for each process, and single transactions on an account that has ten thousand jobs in flight.
 - A rate is used for twenty seconds by four machines whose clocks are hours apart: how much of it in the middle of that time.
 """
 
@@ -27,7 +28,8 @@ from manifest_runner.adapters.ledger import SqliteLedger
 from manifest_runner.adapters.ledger_account import AccountLedger
 from manifest_runner.adapters.team_address import TeamAddress
 from manifest_runner.adapters.team_ledger import TeamLedger
-from manifest_runner.core.model import Rate
+from manifest_runner.core.lifecycle import Submitted
+from manifest_runner.core.model import JobId, Rate
 from manifest_runner.ports import SpendingLimits
 from tests.contract.ledger_contract import SUBMITTED, intent  # found from the checkout only
 from tests.crash.test_team import WORKER as SEND
@@ -41,15 +43,15 @@ PROCESSES = 8
 WORKER = """
 import sys
 from benchmarks.team import opened, one_by_one
-print(one_by_one(opened(sys.argv[1], sys.argv[2]), sys.argv[2], float(sys.argv[3])))
+print(one_by_one(opened(sys.argv[1], sys.argv[2], sys.argv[4]), sys.argv[2], float(sys.argv[3])))
 """
 
 
-def opened(where: str, name: str) -> AccountLedger:
+def opened(where: str, name: str, account: str = "bench") -> AccountLedger:
     """A ledger by its address or path."""
     if where.startswith("postgresql:"):
-        return TeamLedger(TeamAddress.of(where), account="bench", project="p", run=name)
-    return SqliteLedger(Path(where), account="bench", run=name)
+        return TeamLedger(TeamAddress.of(where), account=account, project="p", run=name)
+    return SqliteLedger(Path(where), account=account, run=name)
 
 
 def one_by_one(ledger: AccountLedger, name: str, seconds: float) -> int:
@@ -77,16 +79,39 @@ def medians(ledger: AccountLedger, count: int) -> tuple[float, float, float]:
     return statistics.median(admissions), statistics.median(records), batch
 
 
+def in_flight(database: Server, count: int) -> tuple[float, float, float]:
+    """Milliseconds of an admission and of a record where so many jobs are in flight, and kilobytes of a job in the database."""
+    where = database.url()
+    before = size(database)
+    with opened(where, "many", "many") as ledger:
+        for first in range(0, count, 500):
+            wanted = [intent("F", take=number + 1) for number in range(first, first + 500)]
+            ledger.transact([lambda one=one: ledger.admit(one, LIMITS) for one in wanted])
+            ledger.transact([lambda one=one: ledger.record(one.external_task_id, Submitted(job_id=JobId(one.external_task_id)))
+                             for one in wanted])
+    admission, record, _ = medians(opened(where, "more", "many"), 200)
+    return admission, record, (size(database) - before) / count / 1000
+
+
+def size(database: Server) -> int:
+    """Bytes of the database."""
+    with database.connect() as connection:
+        found = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+        assert found is not None
+        return int(found[0])
+
+
 def timed(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return (time.perf_counter() - began) * 1000
 
 
-def together(where: str, seconds: float) -> float:
-    """Transactions a second of all processes."""
-    started = [subprocess.Popen([sys.executable, "-c", WORKER, where, f"P{number}", str(seconds)], stdout=subprocess.PIPE,
-                                text=True, cwd=Path(__file__).parents[1]) for number in range(PROCESSES)]
+def together(where: str, seconds: float, *, accounts: int = 1) -> float:
+    """Transactions a second of all processes, on so many accounts."""
+    words = [[where, f"P{number}", str(seconds), f"bench-{number % accounts}"] for number in range(PROCESSES)]
+    started = [subprocess.Popen([sys.executable, "-c", WORKER, *told], stdout=subprocess.PIPE, text=True,
+                                cwd=Path(__file__).parents[1]) for told in words]
     return sum(int(process.communicate()[0]) for process in started) / seconds
 
 
@@ -119,6 +144,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5, help="for how long eight processes work")
+    parser.add_argument("--jobs", type=int, default=10_000, help="in flight on one account")
     options = parser.parse_args()
     print(f"{'':28} {'admission':>10} {'record':>8} {'in a batch':>11} {f'{PROCESSES} processes':>14}")
     with tempfile.TemporaryDirectory(prefix="team-", dir=".") as name, ledgers(Path(name), options.seconds) as found:
@@ -127,6 +153,11 @@ def main() -> None:
             rate = together(where, seconds)
             print(f"{what:28} {admission:7.2f} ms {record:5.2f} ms {batch:8.2f} ms {rate:12.0f}/s", flush=True)
     with server(durable=True) as database, tempfile.TemporaryDirectory(prefix="team-") as name:
+        apart = together(database.url(), options.seconds, accounts=PROCESSES)
+        print(f"{PROCESSES} processes on {PROCESSES} accounts: {apart:.0f}/s", flush=True)
+        admission, record, kilobytes = in_flight(database, options.jobs)
+        print(f"{options.jobs:,} jobs in flight: an admission {admission:.2f} ms, a record {record:.2f} ms; "
+              f"{kilobytes:.1f} kB a job", flush=True)
         for rate in (Rate(count=8, per=1), Rate(count=120, per=60)):
             used, most = rate_used(database, rate, Path(name))
             words = f"{rate.count} in {rate.per} s"

@@ -4,7 +4,8 @@ Laws
 - An order is handed to `carry_out` and nothing is known here of what that does. What it answers decides: the order is over, is
   given back, or is tried again later, some times.
 - A worker that is gone has its orders for `SILENCE` seconds; then whoever works gives them back to the queue. One that only
-  seemed to be gone goes on beside the other: the ledger decides what leaves.
+  seemed to be gone goes on beside the other: the ledger decides what leaves. So it is with an order that the queue counts as in
+  this worker's hands and that is not: what became of it was lost with a connection.
 - A database that is away ends nothing: what is in hand goes on, and the queue is asked again.
 """
 
@@ -104,6 +105,8 @@ class TeamWorker:
         self._at_once = at_once
         self._worker: Worker | None = None
         self._is_stopped = False
+        self._in_hand: set[int | None] = set()  # orders, by their numbers in the queue
+        self._strays: dict[int | None, float] = {}  # those that only the queue counts as in hand, and since when
 
     def stop(self) -> None:
         """Take no further order; what is in hand is waited for."""
@@ -159,7 +162,11 @@ class TeamWorker:
 
         @app.task(name=TASK, retry=_Retry(), pass_context=True)
         async def render(context: JobContext, /, **order: Any) -> None:
-            answer = await self._carry_out(order, _is_last(context.job))
+            self._in_hand.add(context.job.id)
+            try:
+                answer = await self._carry_out(order, _is_last(context.job))
+            finally:
+                self._in_hand.discard(context.job.id)
             if answer is not Answer.OVER:
                 raise _Unfinished(answer)
 
@@ -168,21 +175,34 @@ class TeamWorker:
     async def _look_after(self, worker: Worker, jobs: JobManager, until_idle: bool, lost: list[Exception]) -> None:
         """Look after the queue until nothing is left to do. Why it cannot be asked any more is put into `lost`."""
         try:
-            await self._give_back(jobs, until_idle=until_idle)
+            await self._give_back(worker, jobs, until_idle=until_idle)
             self._is_stopped = True
         except (ProcrastinateException, psycopg.Error) as error:
             lost.append(error)
         worker.stop()  # type: ignore[no-untyped-call]
 
-    async def _give_back(self, jobs: JobManager, *, until_idle: bool) -> None:
-        """Give back what lost workers had, and return where nothing is left, if that is asked."""
+    async def _give_back(self, worker: Worker, jobs: JobManager, *, until_idle: bool) -> None:
+        """Give back what nobody works on, and return where nothing is left, if that is asked."""
         while not self._is_stopped:
+            for job in await self._astray(worker, jobs):
+                self._say(f"what became of order {job.id} did not reach the queue: it goes back")
+                await jobs.retry_job(job)
             for job in await jobs.get_stalled_jobs(queue=self._account, task_name=TASK, seconds_since_heartbeat=SILENCE):
                 self._say(f"a worker is gone: its order {job.id} goes back into the queue")
                 await jobs.retry_job(job)
             if until_idle and not await self._is_open(jobs):
                 return
             await anyio.sleep(LOOK)
+
+    async def _astray(self, worker: Worker, jobs: JobManager) -> list[Job]:
+        """Orders that the queue has counted as in this worker's hands for `SILENCE` seconds, and that are not."""
+        if worker.worker_id is None:  # it has just begun
+            return []
+        now, counted = anyio.current_time(), await jobs.list_jobs_async(
+            queue=self._account, task=TASK, status="doing", worker_id=worker.worker_id)
+        astray = [job for job in counted if job.id not in self._in_hand]
+        self._strays = {job.id: self._strays.get(job.id, now) for job in astray}
+        return [job for job in astray if now - self._strays[job.id] >= SILENCE]
 
     async def _is_open(self, jobs: JobManager) -> bool:
         """Whether anything waits, or is in anybody's hands."""

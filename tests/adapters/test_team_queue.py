@@ -258,6 +258,36 @@ def test_a_database_that_goes_away_for_a_while_ends_nothing(
     assert standing(database, account) == InQueue()
 
 
+def test_an_order_whose_end_was_lost_with_a_connection_goes_back(database: Server, account: str) -> None:
+    queued(database, account, 2)
+    said, seen, lost = list[str](), list[str](), list[bytes]()
+
+    def fate(piece: bytes) -> Fate:
+        """One end of an order is lost; the pool has another connection at once, and nothing else is noticed."""
+        if b"procrastinate_finish_job" in piece and not lost:
+            lost.append(piece)
+            return Fate.LOST
+        return Fate.PASSED
+
+    with Proxy(database.port, fate=fate) as proxy, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(team_worker, "SILENCE", 1.0)
+
+        async def carry_out(data: Mapping[str, Any]) -> Answer:
+            seen.append(data["shots"][0])
+            return Answer.OVER
+
+        async def main() -> None:
+            one = worker(database, account, carry_out, said.append, TeamAddress.of(database.url(port=proxy.port)), at_once=1)
+            with anyio.fail_after(30):
+                await one.work(until_idle=True, patience=10)
+
+        anyio.run(main)
+    assert lost
+    assert sorted(seen) == ["S0", "S0", "S1"]
+    assert len([words for words in said if "did not reach the queue: it goes back" in words]) == 1, said
+    assert standing(database, account) == InQueue()
+
+
 def test_what_was_queued_outlives_a_crash_of_a_database_that_writes_late(account: str) -> None:
     with server() as crashing:  # it confirms commits ten seconds before they are on the disk, but to whoever asks for more
         with crashing.connect() as connection:
