@@ -40,6 +40,9 @@ BEAT = 10.0
 SILENCE = 30.0
 """Seconds without one after which a worker counts as gone."""
 
+ASTRAY = 10.0
+"""Seconds for which the queue may count an order as in this worker's hands that is not: what became of it is on its way."""
+
 LOOK = 2.0
 """Seconds between two looks at the queue."""
 
@@ -195,14 +198,14 @@ class TeamWorker:
             await anyio.sleep(LOOK)
 
     async def _astray(self, worker: Worker, jobs: JobManager) -> list[Job]:
-        """Orders that the queue has counted as in this worker's hands for `SILENCE` seconds, and that are not."""
+        """Orders that the queue has counted as in this worker's hands for `ASTRAY` seconds, and that are not."""
         if worker.worker_id is None:  # it has just begun
             return []
         now, counted = anyio.current_time(), await jobs.list_jobs_async(
             queue=self._account, task=TASK, status="doing", worker_id=worker.worker_id)
         astray = [job for job in counted if job.id not in self._in_hand]
         self._strays = {job.id: self._strays.get(job.id, now) for job in astray}
-        return [job for job in astray if now - self._strays[job.id] >= SILENCE]
+        return [job for job in astray if now - self._strays[job.id] >= ASTRAY]
 
     async def _is_open(self, jobs: JobManager) -> bool:
         """Whether anything waits, or is in anybody's hands."""

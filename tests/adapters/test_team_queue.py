@@ -270,7 +270,7 @@ def test_an_order_whose_end_was_lost_with_a_connection_goes_back(database: Serve
         return Fate.PASSED
 
     with Proxy(database.port, fate=fate) as proxy, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(team_worker, "SILENCE", 1.0)
+        patch.setattr(team_worker, "ASTRAY", 1.0)
 
         async def carry_out(data: Mapping[str, Any]) -> Answer:
             seen.append(data["shots"][0])

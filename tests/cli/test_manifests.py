@@ -63,7 +63,7 @@ def test_some_shots_of_the_longest_show_are_drafted_and_the_others_wait(show: Pa
 
 
 def test_the_same_manifest_runs_unchanged_against_a_gateway_on_a_port(show: Path) -> None:
-    with simulator(show) as address:
+    with simulator(show, pictures=False) as address:
         ran = run(show, "render", "manifests/monsoon.yaml", "--yes", "--rate", "600/min", env=live(address), timeout=300)
         assert ran.code == 0, ran.err
         assert "1,276 credits (₹1,276) charged" in ran.out
@@ -76,7 +76,7 @@ def test_the_same_manifest_runs_unchanged_against_a_gateway_on_a_port(show: Path
 
 
 def test_a_budget_stops_a_run_with_its_own_exit_code(show: Path) -> None:
-    with simulator(show) as address:
+    with simulator(show, pictures=False) as address:
         ran = run(
             show,
             "render",

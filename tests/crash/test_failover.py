@@ -13,7 +13,7 @@ from tests.crash.test_killed_run import books, live
 from tests.pages import commit
 from tests.postgres import server
 
-SHOTS = 8
+SHOTS = 6
 SHOW = "version: 1\nshow: show\nmodel: kling-v3-omni\ndefaults: {duration: 1}\nshots:\n" + "".join(
     f"  - {{id: S{number}, prompt: shot {number}}}\n" for number in range(SHOTS))
 
