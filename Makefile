@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
+# Three for two cores: many tests wait for processes, rates and clocks.
+TESTERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 
 .PHONY: help demo test check fmt docs editors bench bench-quick sweep fuzz teeth clean
 .DEFAULT_GOAL := help
@@ -17,7 +19,7 @@ demo: $(READY) ## An animatic of manifests/monsoon.yaml and its reel, for no cre
 
 test: $(DEV) ## Everything: gates and tests
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n $(TESTERS)
 
 check: $(DEV) ## Style, types and the floors of the house
 	$(BIN)/ruff check .
