@@ -43,7 +43,8 @@ default_pool_size = {connections}
 max_client_conn = 500
 server_round_robin = 1
 """)
-    users.chmod(0o644)
+    for file in (users, settings):
+        file.chmod(0o644)  # below a folder that is only its own
     with (folder / f"pooler-{port}.log").open("w") as log:
         process = subprocess.Popen([program, settings], stdin=subprocess.DEVNULL, stdout=log, stderr=log, **database.who())
     try:
@@ -57,5 +58,5 @@ server_round_robin = 1
                 return
         raise RuntimeError((folder / f"pooler-{port}.log").read_text()[-2000:])
     finally:
-        process.terminate()
+        process.kill()  # newer ones wait for their clients when they are asked to end
         process.wait(timeout=20)

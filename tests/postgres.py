@@ -143,12 +143,14 @@ class Server:
                                     timeout=60, **self.who())
             assert copied.returncode == 0, copied.stdout + copied.stderr
             found = Server(folder=folder, port=free_port(), durable=self.durable)
-            found.start()
             try:
+                found.start()
+                end = time.monotonic() + 30
                 with self.connect() as connection:
                     connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
                     connection.execute("SELECT pg_reload_conf()")
                     while connection.execute("SELECT sync_state FROM pg_stat_replication").fetchall() != [("sync",)]:
+                        assert time.monotonic() < end, (folder / "log").read_text(errors="replace")[-2000:]
                         time.sleep(0.02)
                 yield found
             finally:

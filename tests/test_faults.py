@@ -7,7 +7,6 @@ line in a table, the functions below it those that are a story, and `ELSEWHERE` 
 
 from __future__ import annotations
 
-import ast
 import errno
 import json
 import re
@@ -747,7 +746,6 @@ def test_every_fault_of_the_table_is_shown_and_every_pointer_leads_to_a_test() -
     assert {row.number for row in ROWS} | stories | set(ELSEWHERE) == set(table)
     for pointer in (pointer for found in ELSEWHERE.values() for pointer in found):
         path, _, name = pointer.partition("::")
-        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-        assert any((isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name)
-                   or (isinstance(node, ast.Assign) and any(ast.unparse(target) == name for target in node.targets))
-                   for node in tree.body), pointer
+        # Not by `ast.parse`, in which CPython 3.11.2 fails now and then after a long session ("recursion depth mismatch").
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert re.search(rf"^(?:async )?def {name}\(|^{name} = ", text, re.MULTILINE), pointer

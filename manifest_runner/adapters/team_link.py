@@ -47,8 +47,8 @@ IDLE = 15
 """Seconds after which the server ends a transaction whose client says nothing: killed, asleep, or behind a broken network."""
 
 ANSWER = LOCKED + 15
-"""Seconds for which an answer is waited for. Sooner than that the server would have said that it takes too long; what stands
-between (a pooler that hangs) keeps the connection alive and says nothing."""
+"""Seconds for which an answer is waited for: longer than the server takes for a statement, or says that it is too long. What
+stands between (a pooler that hangs) keeps the connection alive and says nothing, and so does a commit whose standby is gone."""
 
 _BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", f"""\
 SELECT set_config('search_path', '{SCHEMA}, pg_temp', true), set_config('lock_timeout', '{LOCKED}s', true),
@@ -173,7 +173,8 @@ class Link:
         """End the transaction with these changes. Where the answer does not come it is in doubt."""
         told = [*self._later, *map(self._bound, statements)]
         self._committing = True
-        # A wait for a standby that is cut short counts as a commit, and the standby may take over: it is waited for.
+        # A wait for a standby that the server cuts short counts as a commit, and the standby may take over: the server waits,
+        # and holds the account's lock. We wait for `ANSWER`; then it is in doubt, and is looked up under that lock.
         self._round_trip([*told, "SET LOCAL statement_timeout = 0", "COMMIT"])
         self._forget()
 

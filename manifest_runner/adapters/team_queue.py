@@ -55,8 +55,9 @@ def pool_of(address: TeamAddress, *, most: int, kind: type[object]) -> dict[str,
 
 
 @contextmanager
-def translated(address: TeamAddress) -> Iterator[None]:
-    """Turn what Procrastinate and psycopg raise into errors of ours. `LedgerError` of the code `queue-away`: try again."""
+def translated(address: TeamAddress, meaning: str = "nothing was handed over") -> Iterator[None]:
+    """Turn what Procrastinate and psycopg raise into errors of ours. `LedgerError` of the code `queue-away`: try again.
+    `meaning` is what that means for whoever asked."""
     try:
         yield
     except (ProcrastinateException, psycopg.Error) as error:
@@ -70,7 +71,7 @@ def translated(address: TeamAddress) -> Iterator[None]:
             case sql.UndefinedTable() | sql.UndefinedFunction() | sql.UndefinedColumn() | sql.UndefinedObject():
                 raise LedgerError(f"the queue at {address.shown} lacks tables: {words}", code="queue-schema",
                                   hint=owner) from error
-        raise LedgerError(f"the queue at {address.shown} is away ({words}): nothing was handed over", code="queue-away",
+        raise LedgerError(f"the queue at {address.shown} is away ({words}): {meaning}", code="queue-away",
                           hint="look at the database, then run the same command again") from error
 
 
@@ -94,7 +95,7 @@ class TeamQueue:
         """Make the tables where there are none, and where this role may."""
         with translated(self._address):
             if not self._app.check_connection():
-                with psycopg.connect(**arguments_of(self._address)) as connection:
+                with PatientConnection.connect(**arguments_of(self._address)) as connection:
                     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_GATE,))
                     found = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
                     if found is not None and found[0] is None:
@@ -104,7 +105,8 @@ class TeamQueue:
         """Queue those orders of an account that do not wait already and are in nobody's hands; returns them."""
         with translated(self._address):
             taken = {job.lock for status in _OPEN for job in self._jobs(status)}
-            new = [order for order in orders if lock_of(order, account) not in taken]
+        new = [order for order in orders if lock_of(order, account) not in taken]
+        with translated(self._address, "some of it may be handed over, and is not queued twice"):
             ids = [self._task.configure(queue=account, lock=lock_of(order, account)).defer(**order.to_dict()) for order in new]
             if ids:
                 self._await_the_disk(ids[-1])
@@ -112,9 +114,11 @@ class TeamQueue:
 
     def _await_the_disk(self, job: int) -> None:
         """Return once everything up to this job is on the disk: what one writes oneself, and waits for, comes after it."""
-        with psycopg.connect(**arguments_of(self._address)) as connection:
+        with PatientConnection.connect(**arguments_of(self._address)) as connection:
             connection.execute("SELECT set_config('synchronous_commit', 'on', true)")
-            connection.execute("UPDATE procrastinate_jobs SET priority = priority WHERE id = %s", (job,))
+            written = connection.execute("UPDATE procrastinate_jobs SET priority = priority WHERE id = %s", (job,))
+            if written.rowcount != 1:
+                raise psycopg.OperationalError("it does not know what it has confirmed")
 
     def standing(self, repository: str, manifest: str) -> InQueue:
         """How the orders for a manifest stand; nothing where there is no queue."""

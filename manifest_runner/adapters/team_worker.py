@@ -12,6 +12,7 @@ Laws
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any
@@ -26,10 +27,11 @@ from manifest_runner.errors import LedgerError, MissingExtra
 try:
     import psycopg
     from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
-    from procrastinate.exceptions import ProcrastinateException
+    from procrastinate.exceptions import ConnectorException, ProcrastinateException
     from procrastinate.jobs import Job
     from procrastinate.manager import JobManager
     from procrastinate.worker import Worker
+    from psycopg import errors as sql
     from psycopg_pool import AsyncConnectionPool
 except ImportError:
     raise MissingExtra("team", "a worker") from None
@@ -41,7 +43,8 @@ SILENCE = 30.0
 """Seconds without one after which a worker counts as gone."""
 
 ASTRAY = 10.0
-"""Seconds for which the queue may count an order as in this worker's hands that is not: what became of it is on its way."""
+"""Seconds for which the queue may count an order as in this worker's hands that is not: what became of it is on its way. Where
+that takes longer it is carried out once more, for nothing."""
 
 LOOK = 2.0
 """Seconds between two looks at the queue."""
@@ -108,7 +111,8 @@ class TeamWorker:
         self._at_once = at_once
         self._worker: Worker | None = None
         self._is_stopped = False
-        self._in_hand: set[int | None] = set()  # orders, by their numbers in the queue
+        self._away_since: float | None = None  # the database
+        self._in_hand: Counter[int | None] = Counter()  # orders, by their numbers in the queue
         self._strays: dict[int | None, float] = {}  # those that only the queue counts as in hand, and since when
 
     def stop(self) -> None:
@@ -123,19 +127,17 @@ class TeamWorker:
         Raises `LedgerError` where the database does not let us in, or, with `until_idle`, is away for `patience` seconds.
         """
         asyncio.get_running_loop().set_exception_handler(_is_told)
-        since: float | None = None  # the database is away
         while not self._is_stopped:
             try:
-                with translated(self._address):
+                with translated(self._address, "it is asked again"):
                     await self._connected(until_idle=until_idle)
-                since = None
             except LedgerError as error:
-                now = anyio.current_time()
+                now, since = anyio.current_time(), self._away_since
                 if error.code != "queue-away" or (until_idle and since is not None and now - since >= patience):
                     raise
                 if since is None:
-                    self._say(f"{error.message.removesuffix(': nothing was handed over')}: it is asked again")
-                    since = now
+                    self._say(error.message)
+                    self._away_since = now
                 await anyio.sleep(_AGAIN)
 
     async def _connected(self, *, until_idle: bool) -> None:
@@ -165,11 +167,11 @@ class TeamWorker:
 
         @app.task(name=TASK, retry=_Retry(), pass_context=True)
         async def render(context: JobContext, /, **order: Any) -> None:
-            self._in_hand.add(context.job.id)
+            self._in_hand[context.job.id] += 1
             try:
                 answer = await self._carry_out(order, _is_last(context.job))
             finally:
-                self._in_hand.discard(context.job.id)
+                self._in_hand[context.job.id] -= 1
             if answer is not Answer.OVER:
                 raise _Unfinished(answer)
 
@@ -188,14 +190,23 @@ class TeamWorker:
         """Give back what nobody works on, and return where nothing is left, if that is asked."""
         while not self._is_stopped:
             for job in await self._astray(worker, jobs):
-                self._say(f"what became of order {job.id} did not reach the queue: it goes back")
-                await jobs.retry_job(job)
+                await self._hand_back(jobs, job, "what became of it did not reach the queue")
             for job in await jobs.get_stalled_jobs(queue=self._account, task_name=TASK, seconds_since_heartbeat=SILENCE):
-                self._say(f"a worker is gone: its order {job.id} goes back into the queue")
-                await jobs.retry_job(job)
+                await self._hand_back(jobs, job, "its worker is gone")
+            self._away_since = None  # it answers
             if until_idle and not await self._is_open(jobs):
                 return
             await anyio.sleep(LOOK)
+
+    async def _hand_back(self, jobs: JobManager, job: Job, why: str) -> None:
+        """Give an order back, unless somebody was faster."""
+        try:
+            await jobs.retry_job(job)
+        except ConnectorException as error:
+            if not isinstance(error.__cause__, sql.RaiseException):  # it is in nobody's hands any more
+                raise
+        else:
+            self._say(f"order {job.id} goes back into the queue: {why}")
 
     async def _astray(self, worker: Worker, jobs: JobManager) -> list[Job]:
         """Orders that the queue has counted as in this worker's hands for `ASTRAY` seconds, and that are not."""
@@ -203,7 +214,7 @@ class TeamWorker:
             return []
         now, counted = anyio.current_time(), await jobs.list_jobs_async(
             queue=self._account, task=TASK, status="doing", worker_id=worker.worker_id)
-        astray = [job for job in counted if job.id not in self._in_hand]
+        astray = [job for job in counted if not self._in_hand[job.id]]
         self._strays = {job.id: self._strays.get(job.id, now) for job in astray}
         return [job for job in astray if now - self._strays[job.id] >= ASTRAY]
 

@@ -144,6 +144,9 @@ class Working:
         except StoreError as error:
             _say(error.message)
             answer = Answer.LATER
+        except OSError as error:
+            _say(f"{order.manifest}: {error.strerror or error}")
+            answer = Answer.LATER
         except ManifestRunnerError as error:
             _say(error.message + (f"\n  hint: {error.hint}" if error.hint else ""))
             return self._ended(Answer.FAILED, code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 import anyio
 import psycopg
 import pytest
+from procrastinate.manager import JobManager
 
 from manifest_runner.adapters import team_link, team_worker
 from manifest_runner.adapters.team_address import TeamAddress
@@ -194,7 +196,7 @@ def test_the_orders_of_a_worker_that_is_gone_are_taken_up_and_those_of_one_that_
     anyio.run(main)
     assert seen == ["S0"]
     assert len(said) == 1
-    assert "a worker is gone" in said[0]
+    assert said[0].endswith("goes back into the queue: its worker is gone")
     assert standing(database, account).in_hand == (("S1",),)
 
 
@@ -284,8 +286,59 @@ def test_an_order_whose_end_was_lost_with_a_connection_goes_back(database: Serve
         anyio.run(main)
     assert lost
     assert sorted(seen) == ["S0", "S0", "S1"]
-    assert len([words for words in said if "did not reach the queue: it goes back" in words]) == 1, said
+    assert len([words for words in said if "what became of it did not reach the queue" in words]) == 1, said
     assert standing(database, account) == InQueue()
+
+
+def test_each_time_that_the_database_is_away_is_waited_for_by_itself(database: Server, account: str) -> None:
+    queued(database, account, 2)
+    said: list[str] = []
+    with Proxy(database.port) as proxy, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(team_worker, "CONNECT", 2.0)
+        patch.setattr(team_worker, "ASTRAY", 0.5)
+        patch.setattr(team_worker, "SILENCE", 1.0)
+        patch.setattr("manifest_runner.adapters.team_queue.PATIENCE", 1.0)
+
+        async def carry_out(data: Mapping[str, Any]) -> Answer:
+            if len(said) < 2:
+                await anyio.sleep(3)  # longer than the worker's patience
+                proxy.fate = lambda _: Fate.LOST
+                proxy.cut()
+                asyncio.get_running_loop().call_later(1.0, setattr, proxy, "fate", lambda _: Fate.PASSED)
+            return Answer.OVER
+
+        async def main() -> None:
+            one = worker(database, account, carry_out, lambda words: said.append(words) if "is away" in words else None,
+                         TeamAddress.of(database.url(port=proxy.port)), at_once=1)
+            with anyio.fail_after(60):
+                await one.work(until_idle=True, patience=2.5)
+
+        anyio.run(main)
+    assert len(said) == 2, "each is said"
+    assert standing(database, account) == InQueue()
+
+
+def test_an_order_that_somebody_else_gave_back_first_is_no_failure(database: Server, account: str) -> None:
+    queued(database, account, 1)
+    said, seen = list[str](), list[str]()
+
+    async def carry_out(data: Mapping[str, Any]) -> Answer:
+        seen.append(data["shots"][0])
+        await anyio.sleep(0.3)
+        return Answer.OVER
+
+    async def already_over(jobs: JobManager, **_: object) -> Any:
+        return await jobs.list_jobs_async(queue=account, status="succeeded")
+
+    async def main() -> None:
+        one = worker(database, account, carry_out, said.append)
+        with anyio.move_on_after(2):
+            await one.work(until_idle=False, patience=1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JobManager, "get_stalled_jobs", already_over)
+        anyio.run(main)
+    assert (seen, said) == (["S0"], [])
 
 
 def test_what_was_queued_outlives_a_crash_of_a_database_that_writes_late(account: str) -> None:

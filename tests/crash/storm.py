@@ -247,7 +247,7 @@ class Life:
 
     def _strike(self, now: float) -> None:
         """One fault, of whatever kind."""
-        machine = self.luck.choice(self.machines)
+        machine = self.luck.choice([one for one in self.machines if one.is_running()] or self.machines)
         kinds: dict[str, tuple[int, Callable[[], object]]] = {
             "worker killed": (3, partial(self._kill, machine)),
             "render killed": (3, partial(self._kill_render, machine)),
@@ -263,33 +263,43 @@ class Life:
             "database down": (3, partial(self._crash, now)),
         }
         name = self.luck.choices(list(kinds), [weight for weight, _ in kinds.values()])[0]
-        self.verdict.faults.append(name)
-        kinds[name][1]()
+        if kinds[name][1]() is not False:
+            self.verdict.faults.append(name)
 
-    def _kill(self, machine: Machine) -> None:
+    # Those that find nothing to strike return False.
+
+    def _kill(self, machine: Machine) -> bool:
         if machine.process is not None:
             machine.process.kill()
+        return machine.process is not None
 
-    def _stop(self, machine: Machine) -> None:
+    def _stop(self, machine: Machine) -> bool:
         if machine.process is not None:
             machine.process.terminate()
+        return machine.process is not None
 
-    def _kill_render(self, machine: Machine) -> None:
-        if renders := machine.renders():
-            machine.signal(signal.SIGKILL, [self.luck.choice(renders)])
+    def _kill_render(self, machine: Machine) -> bool:
+        renders = machine.renders()
+        machine.signal(signal.SIGKILL, self.luck.sample(renders, min(1, len(renders))))
+        return bool(renders)
 
-    def _switch_off(self, machine: Machine) -> None:
+    def _switch_off(self, machine: Machine) -> bool:
         machine.end(signal.SIGKILL)
         self._out[machine.number] = time.monotonic() + self.luck.uniform(0, 6)
+        return machine.process is not None
 
-    def _lose(self, machine: Machine) -> None:
-        self._switch_off(machine)
+    def _lose(self, machine: Machine) -> bool:
+        is_struck = self._switch_off(machine)
         machine.replace()
+        return is_struck
 
-    def _pause(self, machine: Machine, now: float) -> None:
+    def _pause(self, machine: Machine, now: float) -> bool:
+        if machine.process is None:
+            return False
         machine.end(signal.SIGSTOP)
-        pids = [machine.process.pid, *machine.renders()] if machine.process is not None else []
+        pids = [machine.process.pid, *machine.renders()]
         self._mended.append((now + self.luck.choice((2, 10, 40)), partial(machine.signal, signal.SIGCONT, pids)))
+        return True
 
     def _lossy(self, network: Proxy, now: float) -> None:
         luck = random.Random(self.luck.random())
@@ -301,12 +311,13 @@ class Life:
         machine.network.open.clear()
         self._mended.append((now + self.luck.choice((1, 5, 45)), machine.network.open.set))
 
-    def _crash(self, now: float) -> None:
+    def _crash(self, now: float) -> bool:
         database = self.place.database
-        if not database.processes:
-            return
-        database.stop()
-        self._mended.append((now + self.luck.choice((0, 2, 10)), database.start))
+        is_up = bool(database.processes)
+        if is_up:
+            database.stop()
+            self._mended.append((now + self.luck.choice((0, 2, 10)), database.start))
+        return is_up
 
     # ── the verdict ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -329,9 +340,9 @@ class Life:
         self._expect(charged == BUDGET, f"{charged} credits charged, {BUDGET} wanted")
         self._expect(found["most"] <= PLACES, f"{found['most']} jobs at once, {PLACES} allowed")
         times = sorted(post["at"] for post in found["posts"])
-        # A window a little shorter than the rate's: moments of arrival are the scheduler's too.
-        most = max((bisect_left(times, at + 0.75) - place for place, at in enumerate(times)), default=0)
-        self._expect(most <= RATE, f"{most} submissions within 0.75 s, {RATE} a second allowed")
+        # A window shorter than the rate's: moments of arrival are the scheduler's too, and some pieces come 0.2 s late.
+        most = max((bisect_left(times, at + 0.6) - place for place, at in enumerate(times)), default=0)
+        self._expect(most <= RATE, f"{most} submissions within 0.6 s, {RATE} a second allowed")
 
     def _judge_home(self) -> None:
         """The repository fetches what was made, for nothing, and has everything."""
@@ -355,6 +366,10 @@ class Life:
         """No worker ended for a reason of its own; nobody was shown a traceback or a secret."""
         said, codes = self._said(), {code for machine in self.machines for code in machine.ended}
         self._expect(codes <= CODES, f"workers ended with {codes - CODES}")
+        for machine in self.machines:  # one that ends as invalid may do so for one reason alone
+            ends = [line for line in (self.folder / f"said-{machine.number}").read_text(errors="replace").splitlines()
+                    if line.startswith("error: ") and "is away" not in line]
+            self._expect(2 not in machine.ended or not ends, f"errors: {ends}")
         at = said.find("Traceback")
         self._expect(at < 0, f"a traceback: {said[max(0, at - 500):at + 3000]}")
         for secret in (PASSWORD, self.key):

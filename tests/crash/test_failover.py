@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.cli.support import environment, run, write
@@ -24,7 +25,7 @@ def test_a_synchronous_standby_takes_over_and_nothing_is_paid_twice_or_lost(tmp_
     place.mkdir()
     write(repository, SHOW)
     commit(repository, "show")
-    with server() as first, first.standby() as second, small_simulator(tmp_path) as address:
+    with server() as first, first.standby() as second, small_simulator(tmp_path) as address, ExitStack() as ends:
         hosts = f"127.0.0.1:{first.port},127.0.0.1:{second.port}"
         env = {**live(address), "MANIFEST_RUNNER_LEDGER": first.url().replace(f"127.0.0.1:{first.port}", hosts),
                "MANIFEST_RUNNER_STORE": str(tmp_path / "store"), "MANIFEST_RUNNER_CONCURRENCY": "2"}
@@ -36,7 +37,9 @@ def test_a_synchronous_standby_takes_over_and_nothing_is_paid_twice_or_lost(tmp_
         while books(address)["totals"]["jobs"] < 3:
             assert time.monotonic() < end
             time.sleep(0.02)
+        ends.callback(worker.kill)
         first.stop()
+        assert books(address)["totals"]["jobs"] < SHOTS, "there is work left"
         second.take_over()
         said, _ = worker.communicate(timeout=200)
         home = run(repository, "render", "show.yaml", "--yes", env=env)

@@ -56,11 +56,14 @@ def test_a_host_that_is_cut_off_from_the_database_costs_nothing_twice_and_loses_
         commit(repository, "show")
         assert run(repository, "render", "show.yaml", "--detach", "--yes", env=here).code == 0
         workers = [start(host, tmp_path / host.name, database, env) for host in two]
+        for worker in workers:
+            ends.callback(worker.kill)
         end = time.monotonic() + 60
         while books(address)["totals"]["jobs"] < 2:
             assert time.monotonic() < end
             time.sleep(0.02)
         two[0].cut_off()
+        assert books(address)["totals"]["jobs"] < SHOTS, "there is work left"
         if cut != "for good":
             time.sleep(float(cut))
             two[0].join()
