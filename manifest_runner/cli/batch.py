@@ -31,7 +31,10 @@ from manifest_runner.views.text import safe
 
 def main() -> None:
     """Carry it out and end the process."""
-    told = json.loads(sys.stdin.buffer.readline())
+    line = sys.stdin.buffer.readline()
+    if not line.endswith(b"\n"):  # the worker is gone, and had not said what is to be done
+        sys.exit(ExitCode.INTERRUPTED)
+    told = json.loads(line)
     threading.Thread(target=_watch, daemon=True).start()
     ended: list[LedgerError] = []
     code = leave(lambda: carry_out(told, ended), ())

@@ -236,6 +236,13 @@ def test_an_order_is_over_when_its_clips_are_in_the_store(code: int, publishing:
     assert finished(code, publishing) == ends
 
 
+@pytest.mark.parametrize("told", ["", '{"order": {"ver'])
+def test_a_process_whose_worker_is_gone_before_it_said_what_to_do_ends_and_says_nothing(told: str) -> None:
+    ran = subprocess.run([sys.executable, "-m", "manifest_runner.cli.batch"], input=told, text=True, capture_output=True,
+                         timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize(("code", "is_stopping", "answer"), [
     (0, False, Answer.OVER), (1, False, Answer.OVER), (4, False, Answer.OVER), (2, False, Answer.FAILED),
     (LATER, False, Answer.LATER), (-signal.SIGKILL, False, Answer.LATER), (130, True, Answer.BACK), (STOP, True, Answer.BACK),
