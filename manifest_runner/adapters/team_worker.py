@@ -171,7 +171,7 @@ class TeamWorker:
             try:
                 answer = await self._carry_out(order, _is_last(context.job))
             finally:
-                self._in_hand[context.job.id] -= 1
+                self._in_hand -= Counter([context.job.id])  # which keeps nothing of those that are over
             if answer is not Answer.OVER:
                 raise _Unfinished(answer)
 

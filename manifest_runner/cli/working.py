@@ -135,7 +135,7 @@ class Working:
         """One order, to its end or to why it has none yet."""
         if self._is_stopping:
             return Answer.BACK
-        code, answer = int(ExitCode.INVALID), Answer.FAILED
+        code = int(ExitCode.INVALID)
         try:
             order = Order.from_dict(dict(data))
             async with self._unpacked(order) as folder:
